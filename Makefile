@@ -1,0 +1,51 @@
+# revdesk_auth: API-key authentication and tenant isolation for PostgreSQL
+
+EXTENSION = revdesk_auth
+MODULE_big = revdesk_auth
+
+# The layers, lowest first: a file may include headers of its own layer's
+# earlier files and of the layers above it in this list, never of later ones.
+# test/lint/layers holds the tree to that.
+OBJS = \
+	src/errors.o \
+	src/terms.o src/token.o src/secret.o \
+	src/guc.o src/relations.o \
+	src/context.o src/key_lookup.o src/tenancy.o \
+	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o \
+	src/scope_support.o \
+	src/revdesk_auth.o
+
+# The install script is its parts, in this order.
+SQL_PARTS = \
+	src/sql/tables.sql \
+	src/sql/integrity.sql \
+	src/sql/authenticate.sql \
+	src/sql/scope.sql \
+	src/sql/authority.sql \
+	src/sql/tenants.sql \
+	src/sql/keys.sql \
+	src/sql/protect.sql \
+	src/sql/privileges.sql
+
+# The control file is the only place of the version.
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" revdesk_auth.control)
+DATA_built = revdesk_auth--$(EXTVERSION).sql
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS = --load-extension=revdesk_auth
+ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=revdesk_auth
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+
+PG_CPPFLAGS = -I$(srcdir)/src
+PG_CFLAGS = $(RDA_CFLAGS)
+
+PG_CONFIG = pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+revdesk_auth--$(EXTVERSION).sql: $(SQL_PARTS)
+	cat $^ > $@
+
+$(OBJS): $(wildcard $(srcdir)/src/*.h)

@@ -1,0 +1,344 @@
+/*
+ * context.c
+ *		Who the current transaction acts for.
+ *
+ * The context is carried by one custom setting, revdesk.context.  PostgreSQL's
+ * own machinery then restores what was before at COMMIT, ROLLBACK and ROLLBACK
+ * TO SAVEPOINT, and sends the value to parallel workers.  Reading it costs a
+ * pointer: the check hook parses the text into a struct that the setting keeps
+ * as its "extra", and the assign hook points "current" at it.  There is no
+ * second copy that could disagree.
+ *
+ * The check hook is the lock.  The setting's PGC_SUSET alone would be opened
+ * by GRANT SET ON PARAMETER, by a superuser's SECURITY DEFINER function and by
+ * settings stored for a role.  The hook accepts the empty text (no context), a
+ * value that rda_context_set() below is writing, and the leader's value in a
+ * starting parallel worker; nothing else, from nobody.
+ *
+ * The settings that show the context (revdesk.scope and so on) are
+ * PGC_INTERNAL and hold no value: their show hooks read the struct.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#include "context.h"
+#include "pg_compat.h"
+
+#define CONTEXT_SETTING "revdesk.context"
+
+/*
+ * The setting's text: scope, access and environment, a letter each, then the
+ * ids, 32 hexadecimal digits each, or as many hyphens.
+ */
+#define ID_TEXT_LEN (2 * UUID_LEN)
+#define CONTEXT_TEXT_LEN (3 + 4 * ID_TEXT_LEN)
+
+static const RdaContext *current = NULL;
+
+/* Is rda_context_set() writing the setting right now? */
+static bool writing = false;
+
+static RdaScopeObserver scope_observer = NULL;
+
+/* The settings' variables, needed by the GUC machinery and read by nobody. */
+static char *context_text;
+static char *shown_key_id;
+static char *shown_scope;
+static char *shown_tenant_id;
+static char *shown_umbrella_id;
+static char *shown_user_id;
+static char *shown_access;
+
+/*
+ * The ids of a context, in the order of the text.
+ */
+static RdaId *
+context_id(RdaContext *context, int i)
+{
+	RdaId	   *ids[] = {
+		&context->key_id, &context->tenant_id,
+		&context->umbrella_id, &context->user_id
+	};
+
+	return ids[i];
+}
+
+/*
+ * Write the text form of a context, CONTEXT_TEXT_LEN bytes and a NUL.
+ */
+static void
+format_context(const RdaContext *context, char *text)
+{
+	*text++ = 'a' + context->scope;
+	*text++ = 'a' + context->access;
+	*text++ = 'a' + context->environment;
+	for (int i = 0; i < 4; i++)
+	{
+		const RdaId *id = context_id(unconstify(RdaContext *, context), i);
+
+		if (id->present)
+			hex_encode((const char *) id->value.data, UUID_LEN, text);
+		else
+			memset(text, '-', ID_TEXT_LEN);
+		text += ID_TEXT_LEN;
+	}
+	*text = '\0';
+}
+
+static bool
+parse_id(const char *text, RdaId *id)
+{
+	if (text[0] == '-')
+		return true;
+	if (strspn(text, "0123456789abcdef") < ID_TEXT_LEN)
+		return false;
+	hex_decode(text, ID_TEXT_LEN, (char *) id->value.data);
+	id->present = true;
+	return true;
+}
+
+/*
+ * Read what format_context() wrote.  Returns false for any other text; never
+ * raises.
+ */
+static bool
+parse_context(const char *text, RdaContext *context)
+{
+	if (strlen(text) != CONTEXT_TEXT_LEN)
+		return false;
+
+	memset(context, 0, sizeof(RdaContext));
+	context->scope = (RdaScope) (*text++ - 'a');
+	context->access = (RdaAccess) (*text++ - 'a');
+	context->environment = (RdaEnvironment) (*text++ - 'a');
+	if (rda_scope_name(context->scope) == NULL ||
+		rda_access_name(context->access) == NULL ||
+		rda_environment_name(context->environment) == NULL)
+		return false;
+
+	for (int i = 0; i < 4; i++)
+	{
+		if (!parse_id(text, context_id(context, i)))
+			return false;
+		text += ID_TEXT_LEN;
+	}
+	return true;
+}
+
+static bool
+check_context(char **newval, void **extra, GucSource source)
+{
+	RdaContext *context;
+
+	if (**newval == '\0')
+		return true;
+
+	if (!writing && !InitializingParallelWorker)
+	{
+		GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
+		GUC_check_errmsg("parameter \"%s\" cannot be set", CONTEXT_SETTING);
+		GUC_check_errhint("Use revdesk_authenticate().");
+		return false;
+	}
+
+	context = rda_guc_malloc(LOG, sizeof(RdaContext));
+	if (context == NULL)
+		return false;
+	if (!parse_context(*newval, context))
+	{
+		rda_guc_free(context);
+		GUC_check_errmsg("invalid value for parameter \"%s\"", CONTEXT_SETTING);
+		return false;
+	}
+
+	*extra = context;
+	return true;
+}
+
+/*
+ * Runs at ROLLBACK TO and at the end of the transaction as well, so neither
+ * this nor the observer may read a catalog or raise.
+ */
+static void
+assign_context(const char *newval, void *extra)
+{
+	current = extra;
+	if (current != NULL && scope_observer != NULL)
+		scope_observer(current->scope);
+}
+
+static const char *
+show_name(const char *name)
+{
+	return name == NULL ? "" : name;
+}
+
+/*
+ * Text form of an id, in a static buffer that the next call overwrites, as
+ * show hooks may return.
+ */
+static const char *
+show_id(const RdaId *id)
+{
+	static char shown[2 * UUID_LEN + 5];
+	char	   *to = shown;
+
+	if (id == NULL || !id->present)
+		return "";
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*to++ = '-';
+		to += hex_encode((const char *) &id->value.data[i], 1, to);
+	}
+	*to = '\0';
+	return shown;
+}
+
+static const char *
+show_key_id(void)
+{
+	return show_id(current ? &current->key_id : NULL);
+}
+
+static const char *
+show_scope(void)
+{
+	return show_name(current ? rda_scope_name(current->scope) : NULL);
+}
+
+static const char *
+show_tenant_id(void)
+{
+	return show_id(current ? &current->tenant_id : NULL);
+}
+
+static const char *
+show_umbrella_id(void)
+{
+	return show_id(current ? &current->umbrella_id : NULL);
+}
+
+static const char *
+show_user_id(void)
+{
+	return show_id(current ? &current->user_id : NULL);
+}
+
+static const char *
+show_access(void)
+{
+	return show_name(current ? rda_access_name(current->access) : NULL);
+}
+
+/*
+ * The context of the current transaction, or NULL.  Owned by the setting: it
+ * is gone with the next change of the context.
+ */
+const RdaContext *
+rda_context_current(void)
+{
+	return current;
+}
+
+static void
+write_setting(const char *text)
+{
+	PG_TRY();
+	{
+		writing = true;
+		(void) set_config_option(CONTEXT_SETTING, text,
+								 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+								 true, 0, false);
+	}
+	PG_FINALLY();
+	{
+		writing = false;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Set the context until the end of the transaction, or until a rollback to a
+ * savepoint before now.
+ *
+ * Raises 25000 (invalid_transaction_state) in a parallel operation; then, as
+ * after any error, nothing has changed.
+ */
+void
+rda_context_set(const RdaContext *context)
+{
+	char		text[CONTEXT_TEXT_LEN + 1];
+
+	format_context(context, text);
+	write_setting(text);
+}
+
+/*
+ * Drop the context; no effect without one.
+ */
+void
+rda_context_clear(void)
+{
+	if (current != NULL)
+		write_setting("");
+}
+
+/*
+ * Have observer called with the scope of every context that becomes current,
+ * also when a rollback brings it back.
+ */
+void
+rda_context_observe_scope(RdaScopeObserver observer)
+{
+	scope_observer = observer;
+}
+
+static void
+define_shown(const char *name, const char *description, char **variable,
+			 GucShowHook show)
+{
+	DefineCustomStringVariable(name, description,
+							   "Set by revdesk_authenticate(), by nothing else; empty without a context.",
+							   variable, "",
+							   PGC_INTERNAL,
+							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, show);
+}
+
+/*
+ * Define the settings.
+ */
+void
+rda_context_init(void)
+{
+	/*
+	 * PGC_SUSET, not PGC_INTERNAL, because only then does it reach parallel
+	 * workers.  Never GUC_NO_RESET_ALL: RESET ALL and DISCARD ALL must leave
+	 * no context behind.
+	 */
+	DefineCustomStringVariable(CONTEXT_SETTING,
+							   "Who the current transaction acts for.",
+							   "Written by revdesk_authenticate(), by nothing else.",
+							   &context_text, "",
+							   PGC_SUSET,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE |
+							   GUC_DISALLOW_IN_FILE | GUC_SUPERUSER_ONLY,
+							   check_context, assign_context, NULL);
+
+	define_shown("revdesk.key_id", "Key that the transaction acts for.",
+				 &shown_key_id, show_key_id);
+	define_shown("revdesk.scope", "Scope of the transaction's context.",
+				 &shown_scope, show_scope);
+	define_shown("revdesk.tenant_id", "Tenant that the transaction acts for.",
+				 &shown_tenant_id, show_tenant_id);
+	define_shown("revdesk.umbrella_id", "Umbrella of the transaction's tenant.",
+				 &shown_umbrella_id, show_umbrella_id);
+	define_shown("revdesk.user_id", "User that the transaction acts for.",
+				 &shown_user_id, show_user_id);
+	define_shown("revdesk.access", "Access level of the transaction's context.",
+				 &shown_access, show_access);
+}

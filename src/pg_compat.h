@@ -1,0 +1,72 @@
+/*
+ * pg_compat.h
+ *		Differences between PostgreSQL major versions, each as a typed inline
+ *		function written in the newest form.
+ *
+ * This is the only file that looks at PG_VERSION_NUM.
+ */
+#ifndef RDA_PG_COMPAT_H
+#define RDA_PG_COMPAT_H
+
+#include "utils/guc.h"
+
+#if PG_VERSION_NUM < 150000
+#error "revdesk_auth needs PostgreSQL 15 or newer"
+#endif
+
+/*
+ * Memory for a setting's "extra", which the GUC machinery frees itself: with
+ * free() before 16, with guc_free() from 16 on.
+ *
+ * Returns NULL when elevel is below ERROR and memory is exhausted.
+ */
+static inline void *
+rda_guc_malloc(int elevel, size_t size)
+{
+#if PG_VERSION_NUM >= 160000
+	return guc_malloc(elevel, size);
+#else
+	void	   *data = malloc(size ? size : 1);
+
+	if (data == NULL)
+		ereport(elevel,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	return data;
+#endif
+}
+
+/*
+ * The same for a setting whose "extra" was not handed over after all.
+ */
+static inline void
+rda_guc_free(void *data)
+{
+#if PG_VERSION_NUM >= 160000
+	guc_free(data);
+#else
+	free(data);
+#endif
+}
+
+/*
+ * Make the rest of the transaction, or of the subtransaction, READ ONLY.
+ *
+ * PostgreSQL lets nobody SET that back.  Before 16, RESET did, so there the
+ * value to reset to is made the same; it stays so for the session, which
+ * matters only to a later RESET of transaction_read_only.
+ */
+static inline void
+rda_set_read_only(void)
+{
+	(void) set_config_option("transaction_read_only", "on",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+							 true, 0, false);
+#if PG_VERSION_NUM < 160000
+	(void) set_config_option("transaction_read_only", "on",
+							 PGC_USERSET, PGC_S_OVERRIDE, GUC_ACTION_LOCAL,
+							 true, 0, false);
+#endif
+}
+
+#endif							/* RDA_PG_COMPAT_H */

@@ -1,0 +1,177 @@
+/*
+ * relations.c
+ *		The extension's own tables: names to OIDs, scans by index, and news of
+ *		changes.
+ *
+ * The tables are read by the table access layer, not by SPI: that is faster,
+ * needs no change of role, and leaves nothing for auto_explain or
+ * debug_print_plan to print.
+ *
+ * Every scan sees the latest committed state (and the transaction's own
+ * changes), whatever the snapshot of the transaction: a key that was revoked
+ * must not be accepted in a REPEATABLE READ transaction that began before.
+ * That is what the catalog snapshot gives: GetCatalogSnapshot() takes a new
+ * one for each scan of a table that has no catcache, and unlike
+ * GetLatestSnapshot() it works in parallel workers too.
+ *
+ * News of changes: row triggers on the tables (src/sql/integrity.sql) send a
+ * relcache invalidation of their table.  It reaches this backend at the next
+ * CommandCounterIncrement() after a change of its own, at a rollback of it,
+ * and when it takes a lock after another backend or, on a standby, the
+ * primary has committed one.  It raises the generation number here.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+
+#include "relations.h"
+
+#define EXTENSION_SCHEMA "revdesk"
+
+static const char *const table_names[] = {
+	[RDA_API_KEYS] = "api_keys",
+	[RDA_TENANTS] = "tenants",
+	[RDA_USERS] = "users",
+	[RDA_MEMBERSHIPS] = "memberships",
+};
+
+static const struct
+{
+	RdaTable	table;
+	AttrNumber	column;
+	const char *name;
+}			indexes[] = {
+	[RDA_API_KEYS_BY_HASH] = {RDA_API_KEYS, Anum_api_keys_key_hash, "api_keys_key_hash_key"},
+	[RDA_TENANTS_BY_ID] = {RDA_TENANTS, Anum_tenants_id, "tenants_pkey"},
+	[RDA_TENANTS_BY_UMBRELLA] = {RDA_TENANTS, Anum_tenants_umbrella_id, "tenants_umbrella_id_idx"},
+	[RDA_USERS_BY_ID] = {RDA_USERS, Anum_users_id, "users_pkey"},
+	[RDA_MEMBERSHIPS_BY_USER] = {RDA_MEMBERSHIPS, Anum_memberships_user_id, "memberships_pkey"},
+};
+
+/* OIDs found so far; InvalidOid where not known. */
+static Oid	table_oids[lengthof(table_names)];
+static Oid	index_oids[lengthof(indexes)];
+
+static uint64 generation = 1;
+
+PG_FUNCTION_INFO_V1(revdesk_announce_change);
+
+static Oid
+find_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid(EXTENSION_SCHEMA, true);
+	Oid			relation = InvalidOid;
+
+	if (OidIsValid(schema))
+		relation = get_relname_relid(name, schema);
+	if (!OidIsValid(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist",
+						EXTENSION_SCHEMA, name),
+				 errhint("Is the extension \"revdesk_auth\" installed in this database?")));
+	return relation;
+}
+
+/*
+ * Forget what is known of a relation that changed, or, for InvalidOid, of all.
+ *
+ * Runs wherever invalidations are received: no catalog access here.
+ */
+static void
+on_relcache_invalidation(Datum arg, Oid relation)
+{
+	bool		ours = !OidIsValid(relation);
+
+	for (int i = 0; i < (int) lengthof(table_oids); i++)
+		ours = ours || table_oids[i] == relation;
+	for (int i = 0; i < (int) lengthof(index_oids); i++)
+		ours = ours || index_oids[i] == relation;
+	if (!ours)
+		return;
+
+	memset(table_oids, 0, sizeof(table_oids));
+	memset(index_oids, 0, sizeof(index_oids));
+	generation++;
+}
+
+/*
+ * Begin a scan for the rows whose indexed column equals key.
+ *
+ * equal: the equality function of the column's type.  End it with
+ * rda_scan_end(); an error ends it by itself.
+ */
+void
+rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal, Datum key)
+{
+	RdaTable	table = indexes[index].table;
+	ScanKeyData scankey;
+
+	if (!OidIsValid(table_oids[table]))
+		table_oids[table] = find_relation(table_names[table]);
+	scan->table = table_open(table_oids[table], AccessShareLock);
+
+	if (!OidIsValid(index_oids[index]))
+		index_oids[index] = find_relation(indexes[index].name);
+	ScanKeyInit(&scankey, indexes[index].column, BTEqualStrategyNumber,
+				equal, key);
+	scan->scan = systable_beginscan(scan->table, index_oids[index], true,
+									NULL, 1, &scankey);
+}
+
+/*
+ * The next row, or NULL.  It is valid until the next call for the same scan.
+ */
+HeapTuple
+rda_scan_next(RdaScan *scan)
+{
+	return systable_getnext(scan->scan);
+}
+
+void
+rda_scan_end(RdaScan *scan)
+{
+	systable_endscan(scan->scan);
+	table_close(scan->table, AccessShareLock);
+}
+
+/*
+ * A number that grows whenever rows of tenants, users or memberships may have
+ * changed.  What was read under an older number must not be used any more.
+ *
+ * Takes in the news that have arrived up to now.
+ */
+uint64
+rda_relations_generation(void)
+{
+	AcceptInvalidationMessages();
+	return generation;
+}
+
+/*
+ * Trigger function: tell every backend that the table's rows changed.
+ */
+Datum
+revdesk_announce_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager",
+						"revdesk_announce_change")));
+	CacheInvalidateRelcache(trigdata->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+void
+rda_relations_init(void)
+{
+	CacheRegisterRelcacheCallback(on_relcache_invalidation, (Datum) 0);
+}

@@ -1,0 +1,33 @@
+/*
+ * revdesk_auth.c
+ *		API-key authentication and tenant isolation inside PostgreSQL.
+ *
+ * Loading the library defines the settings and registers the callbacks; the
+ * parts are initialized from the lowest layer up.  The Makefile lists the
+ * layers.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "context.h"
+#include "guc.h"
+#include "relations.h"
+#include "scope_support.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	rda_guc_init();
+	rda_relations_init();
+	rda_context_init();
+	rda_scope_support_init();
+
+	/* Last, when every setting of ours has its name. */
+	MarkGUCPrefixReserved("revdesk");
+}

@@ -1,0 +1,45 @@
+/*
+ * secret.c
+ *		Digests of secrets, by core's cryptohash layer (OpenSSL's SHA-256 where
+ *		the server is built with OpenSSL, PostgreSQL's own elsewhere).
+ */
+#include "postgres.h"
+
+#include "common/cryptohash.h"
+
+#include "secret.h"
+
+/*
+ * SHA-256 (FIPS 180-4) of secret, len bytes, into digest.
+ *
+ * Raises an internal error when the cryptographic library fails, with nothing
+ * of the secret in it.
+ */
+void
+rda_secret_digest(const char *secret, Size len, uint8 digest[RDA_DIGEST_LEN])
+{
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+
+	if (pg_cryptohash_init(hash) < 0 ||
+		pg_cryptohash_update(hash, (const uint8 *) secret, len) < 0 ||
+		pg_cryptohash_final(hash, digest, RDA_DIGEST_LEN) < 0)
+		elog(ERROR, "could not compute SHA-256: %s",
+			 pg_cryptohash_error(hash));
+	pg_cryptohash_free(hash);
+}
+
+/*
+ * Are a and b, len bytes each, equal?  Takes the same time for every content.
+ *
+ * Core's timingsafe_bcmp() would do, but older minor releases of the supported
+ * servers do not export it.
+ */
+bool
+rda_secret_equal(const uint8 *a, const uint8 *b, Size len)
+{
+	volatile uint8 difference = 0;
+
+	for (Size i = 0; i < len; i++)
+		difference |= a[i] ^ b[i];
+	return difference == 0;
+}

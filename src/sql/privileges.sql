@@ -1,0 +1,75 @@
+-- privileges.sql: who may use what, and what a dump holds.  The last part: it
+-- looks at all that the parts before have made.
+
+-- ALTER DEFAULT PRIVILEGES may have granted anything on the new objects, and
+-- PostgreSQL itself grants EXECUTE on functions to PUBLIC.  Take all back.
+DO $$
+DECLARE
+  granted record;
+BEGIN
+  FOR granted IN
+    WITH members AS (
+      SELECT depend.classid, depend.objid
+      FROM pg_depend AS depend
+      JOIN pg_extension AS extension ON extension.oid = depend.refobjid
+      WHERE depend.refclassid = 'pg_extension'::regclass AND depend.deptype = 'e'
+        AND extension.extname = 'revdesk_auth'
+    ), acls AS (
+      SELECT format('TABLE %s', class.oid::regclass) AS object, class.relacl AS acl, class.relowner AS owner
+      FROM members JOIN pg_class AS class ON class.oid = members.objid
+      WHERE members.classid = 'pg_class'::regclass
+      UNION ALL
+      SELECT format('FUNCTION %s', proc.oid::regprocedure),
+             COALESCE(proc.proacl, acldefault('f', proc.proowner)), proc.proowner
+      FROM members JOIN pg_proc AS proc ON proc.oid = members.objid
+      WHERE members.classid = 'pg_proc'::regclass
+      UNION ALL
+      SELECT format('SCHEMA %I', namespace.nspname), namespace.nspacl, namespace.nspowner
+      FROM members JOIN pg_namespace AS namespace ON namespace.oid = members.objid
+      WHERE members.classid = 'pg_namespace'::regclass
+    )
+    SELECT DISTINCT acls.object,
+           CASE item.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(item.grantee)) END AS grantee
+    FROM acls, aclexplode(acls.acl) AS item
+    WHERE item.grantee <> acls.owner
+  LOOP
+    EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', granted.object, granted.grantee);
+  END LOOP;
+END
+$$;
+
+-- PUBLIC may authenticate and read its own context.
+GRANT EXECUTE ON FUNCTION
+  revdesk_authenticate(text), revdesk_deauthenticate(), revdesk_context(),
+  revdesk_key_id(), revdesk_tenant_id(), revdesk_umbrella_id(), revdesk_user_id(),
+  revdesk_scope(), revdesk_access(), revdesk_environment()
+TO PUBLIC;
+
+-- PUBLIC may run policies: what they call is called with the reader's rights.
+GRANT EXECUTE ON FUNCTION
+  revdesk_scope_visible(uuid, uuid, uuid), revdesk_scope_readable_up(uuid, uuid),
+  revdesk_scope_sub_entity(), revdesk_scope_walk_up(),
+  revdesk_scope_organization(), revdesk_scope_organization_tenants(),
+  revdesk_scope_user(), revdesk_scope_user_tenants()
+TO PUBLIC;
+
+-- Owners of tables protect them with their own rights, so what
+-- revdesk_protect() calls is open to all, and harmless: the registry holds
+-- itself to the rows of tables that one owns.
+GRANT USAGE ON SCHEMA revdesk TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  revdesk.check_relation(regclass), revdesk.check_column(regclass, name),
+  revdesk.relation_tree(regclass), revdesk.protect_relation(regclass, revdesk.protected_tables),
+  revdesk.unprotect_relation(regclass, revdesk.protected_tables),
+  revdesk.create_umbrella_trigger(regclass, revdesk.protected_tables),
+  revdesk.set_umbrella(), revdesk.is_umbrella_of(uuid, uuid),
+  revdesk.create_policies(regclass, revdesk.protected_tables), revdesk.drop_policies(regclass),
+  revdesk.revoke_dangerous(regclass), revdesk.create_index(regclass, name)
+TO PUBLIC;
+GRANT SELECT, INSERT, UPDATE, DELETE ON revdesk.protected_tables TO PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('revdesk.tenants', '');
+SELECT pg_catalog.pg_extension_config_dump('revdesk.users', '');
+SELECT pg_catalog.pg_extension_config_dump('revdesk.memberships', '');
+SELECT pg_catalog.pg_extension_config_dump('revdesk.api_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('revdesk.protected_tables', '');

@@ -1,0 +1,402 @@
+-- protect.sql: one call makes a table safe.
+--
+-- All of it runs with the rights of the caller, who must own the table: the
+-- rows that were there before are updated, and so the table's own triggers
+-- fire.
+
+ALTER TABLE revdesk.protected_tables ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owners ON revdesk.protected_tables
+  USING (EXISTS (SELECT FROM pg_catalog.pg_class
+                 WHERE pg_class.oid = relation
+                   AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')));
+COMMENT ON POLICY owners ON revdesk.protected_tables IS
+  'The owner of a table sees and changes its row.';
+
+CREATE FUNCTION revdesk.set_umbrella() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'revdesk_set_umbrella';
+COMMENT ON FUNCTION revdesk.set_umbrella() IS
+  'Trigger: fills a table''s umbrella column from its tenant column, whatever the caller wrote. 23503 for a tenant that does not exist.';
+
+CREATE FUNCTION revdesk.is_umbrella_of(umbrella_id uuid, tenant_id uuid) RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'revdesk_is_umbrella_of';
+COMMENT ON FUNCTION revdesk.is_umbrella_of(uuid, uuid) IS
+  'Is this what the umbrella column of a row of the tenant must hold? Null for no tenant.';
+
+CREATE FUNCTION revdesk.relation_tree(root regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  WITH RECURSIVE tree (relation) AS (
+    SELECT root::oid
+    UNION
+    SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.relation
+  )
+  SELECT tree.relation::regclass FROM tree;
+END;
+COMMENT ON FUNCTION revdesk.relation_tree(regclass) IS
+  'A table and all its partitions or inheritance children, at any depth.';
+
+CREATE FUNCTION revdesk.check_relation(target regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  class pg_class;
+  problem text;
+BEGIN
+  SELECT * INTO class FROM pg_class WHERE oid = target;
+  problem := CASE
+    WHEN NOT FOUND THEN 'it does not exist'
+    WHEN class.relkind NOT IN ('r', 'p') THEN
+      CASE class.relkind WHEN 'v' THEN 'it is a view' WHEN 'm' THEN 'it is a materialized view'
+                         WHEN 'f' THEN 'it is a foreign table' ELSE 'it is not a table' END
+    WHEN class.relpersistence = 't' THEN 'it is a temporary table'
+    WHEN class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
+                                'pg_toast'::regnamespace) THEN 'it is a system catalog'
+    WHEN class.relnamespace = 'revdesk'::regnamespace THEN 'it belongs to revdesk_auth'
+  END;
+  IF problem IS NOT NULL THEN
+    RAISE wrong_object_type USING
+      MESSAGE = format('cannot protect "%s"', target),
+      DETAIL = format('Reason: %s.', problem),
+      HINT = 'Only ordinary and partitioned tables can be protected. A view of one is safe with security_invoker = true.';
+  END IF;
+  IF NOT pg_has_role(class.relowner, 'USAGE') THEN
+    RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', target);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION revdesk.check_relation(regclass) IS
+  'Raises 42809 for what cannot be protected, 42501 for a table that the caller does not own.';
+
+CREATE FUNCTION revdesk.check_column(target regclass, name name) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  attribute pg_attribute;
+BEGIN
+  IF name IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT * INTO attribute FROM pg_attribute
+  WHERE attrelid = target AND attname = name AND attnum > 0 AND NOT attisdropped;
+  IF NOT FOUND THEN
+    RAISE undefined_column USING
+      MESSAGE = format('column "%s" of table %s does not exist', name, target);
+  END IF;
+  IF attribute.atttypid <> 'uuid'::regtype THEN
+    RAISE datatype_mismatch USING
+      MESSAGE = format('column "%s" of table %s is of type %s, not uuid', name, target,
+                       format_type(attribute.atttypid, attribute.atttypmod));
+  END IF;
+  IF attribute.attgenerated <> '' THEN
+    RAISE wrong_object_type USING
+      MESSAGE = format('column "%s" of table %s is generated', name, target);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION revdesk.check_column(regclass, name) IS
+  'Raises 42703, 42804 or 42809 unless the name is null or an ordinary uuid column of the table.';
+
+-- TRUNCATE ignores row security, a trigger sees every tenant's new rows, and a
+-- foreign key tells which hidden rows exist: no privilege for API roles.
+CREATE FUNCTION revdesk.revoke_dangerous(target regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  granted record;
+BEGIN
+  FOR granted IN
+    WITH acls AS (
+      SELECT relacl AS acl, relowner AS owner, NULL::name AS name FROM pg_class WHERE oid = target
+      UNION ALL
+      SELECT attacl, relowner, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+      WHERE attrelid = target AND attacl IS NOT NULL
+    )
+    SELECT DISTINCT item.privilege_type AS privilege,
+           CASE WHEN acls.name IS NULL THEN '' ELSE format('(%I)', acls.name) END AS columns,
+           CASE item.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(item.grantee)) END AS grantee
+    FROM acls, aclexplode(acls.acl) AS item
+    LEFT JOIN pg_roles ON pg_roles.oid = item.grantee
+    WHERE item.privilege_type IN ('TRUNCATE', 'TRIGGER', 'REFERENCES')
+      AND item.grantee <> acls.owner
+      AND NOT COALESCE(pg_roles.rolsuper OR pg_roles.rolbypassrls, false)
+  LOOP
+    EXECUTE format('REVOKE %s %s ON TABLE %s FROM %s CASCADE',
+                   granted.privilege, granted.columns, target, granted.grantee);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION revdesk.revoke_dangerous(regclass) IS
+  'Revokes TRUNCATE, TRIGGER and REFERENCES on the table from every role but its owner and roles that bypass row security.';
+
+CREATE FUNCTION revdesk.drop_policies(target regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  policy name;
+BEGIN
+  FOR policy IN
+    SELECT polname FROM pg_policy
+    WHERE polrelid = target
+      AND polname IN ('revdesk_isolation', 'revdesk_isolation_select', 'revdesk_isolation_insert',
+                      'revdesk_isolation_update', 'revdesk_isolation_delete', 'revdesk_permit')
+  LOOP
+    EXECUTE format('DROP POLICY %I ON %s', policy, target);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION revdesk.drop_policies(regclass) IS
+  'Drops the policies that revdesk_protect() made.';
+
+CREATE FUNCTION revdesk.create_policies(target regclass, declared revdesk.protected_tables) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  tenant_column text := COALESCE(quote_ident(declared.tenant_column), 'NULL::uuid');
+  umbrella_column text := COALESCE(quote_ident(declared.umbrella_column), 'NULL::uuid');
+  visible text := format('@extschema@.revdesk_scope_visible(%s, %s, %s)', tenant_column,
+                         COALESCE(quote_ident(declared.owner_column), 'NULL::uuid'), umbrella_column);
+  readable text := format('@extschema@.revdesk_scope_readable_up(%s, %s)', tenant_column, umbrella_column);
+BEGIN
+  -- A restrictive policy holds whatever permissive ones are added later; the
+  -- permissive one lets through what it leaves.
+  EXECUTE format('CREATE POLICY revdesk_permit ON %s USING (true) WITH CHECK (true)', target);
+  IF NOT declared.walk_up THEN
+    EXECUTE format('CREATE POLICY revdesk_isolation ON %s AS RESTRICTIVE USING (%s) WITH CHECK (%s)',
+                   target, visible, visible);
+    RETURN;
+  END IF;
+
+  IF declared.owner_column IS NOT NULL THEN
+    readable := format('%s OR %s', visible, readable);
+  END IF;
+  EXECUTE format('CREATE POLICY revdesk_isolation_select ON %s AS RESTRICTIVE FOR SELECT USING (%s)',
+                 target, readable);
+  EXECUTE format('CREATE POLICY revdesk_isolation_insert ON %s AS RESTRICTIVE FOR INSERT WITH CHECK (%s)',
+                 target, visible);
+  EXECUTE format('CREATE POLICY revdesk_isolation_update ON %s AS RESTRICTIVE FOR UPDATE USING (%s) WITH CHECK (%s)',
+                 target, visible, visible);
+  EXECUTE format('CREATE POLICY revdesk_isolation_delete ON %s AS RESTRICTIVE FOR DELETE USING (%s)',
+                 target, visible);
+END
+$$;
+COMMENT ON FUNCTION revdesk.create_policies(regclass, revdesk.protected_tables) IS
+  'Makes the policies of a table: one restrictive for all commands, or with walk-up one a command, and one permissive.';
+
+-- The name sorts last, so the trigger has the last word among BEFORE triggers.
+CREATE FUNCTION revdesk.create_umbrella_trigger(target regclass, declared revdesk.protected_tables) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  existing pg_trigger;
+BEGIN
+  SELECT * INTO existing FROM pg_trigger WHERE tgrelid = target AND tgname = 'zz_revdesk_umbrella';
+  IF FOUND AND existing.tgparentid <> 0 THEN
+    RETURN;                     -- a partition's, which comes and goes with its parent's
+  END IF;
+  IF FOUND THEN
+    EXECUTE format('DROP TRIGGER zz_revdesk_umbrella ON %s', target);
+  END IF;
+  IF declared.umbrella_column IS NOT NULL THEN
+    EXECUTE format(
+      'CREATE TRIGGER zz_revdesk_umbrella BEFORE INSERT OR UPDATE ON %s '
+      'FOR EACH ROW EXECUTE FUNCTION revdesk.set_umbrella(%L, %L)',
+      target, declared.tenant_column, declared.umbrella_column);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER zz_revdesk_umbrella', target);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION revdesk.create_umbrella_trigger(regclass, revdesk.protected_tables) IS
+  'Makes the trigger that keeps the umbrella column right, or drops it where there is no such column.';
+
+CREATE FUNCTION revdesk.protect_relation(target regclass, declared revdesk.protected_tables) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM revdesk.check_relation(target);
+  -- From here to the end of the transaction nobody else reads the table.
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', target);
+  EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', target);
+  PERFORM revdesk.create_umbrella_trigger(target, declared);
+  IF declared.umbrella_column IS NOT NULL THEN
+    EXECUTE format('UPDATE ONLY %1$s SET %2$I = %2$I WHERE NOT revdesk.is_umbrella_of(%2$I, %3$I)',
+                   target, declared.umbrella_column, declared.tenant_column);
+  END IF;
+  PERFORM revdesk.drop_policies(target);
+  PERFORM revdesk.create_policies(target, declared);
+  EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', target);
+  PERFORM revdesk.revoke_dangerous(target);
+END
+$$;
+COMMENT ON FUNCTION revdesk.protect_relation(regclass, revdesk.protected_tables) IS
+  'What revdesk_protect() does to one table of a tree.';
+
+CREATE FUNCTION revdesk.create_index(target regclass, name name) RETURNS name
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  created name;
+BEGIN
+  IF name IS NULL OR EXISTS (
+    SELECT FROM pg_index
+    JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
+    JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+    WHERE indrelid = target AND attname = name AND indisvalid AND indpred IS NULL AND amname = 'btree')
+  THEN
+    RETURN NULL;
+  END IF;
+  -- PostgreSQL chooses the name; what is new afterwards is it.
+  EXECUTE format('CREATE INDEX ON %s (%I)', target, name);
+  SELECT relname INTO created FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+  WHERE indrelid = target ORDER BY indexrelid::oid DESC LIMIT 1;
+  RETURN created;
+END
+$$;
+COMMENT ON FUNCTION revdesk.create_index(regclass, name) IS
+  'Makes an index led by the column and returns its name; null if there is one already.';
+
+CREATE FUNCTION revdesk_protect(
+  target regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
+  umbrella_column name DEFAULT NULL, walk_up boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  declared revdesk.protected_tables;
+  relation regclass;
+BEGIN
+  PERFORM revdesk.check_relation(target);
+  PERFORM revdesk.check_column(target, tenant_column);
+  PERFORM revdesk.check_column(target, owner_column);
+  PERFORM revdesk.check_column(target, umbrella_column);
+  IF tenant_column IS NULL AND (owner_column IS NULL OR umbrella_column IS NOT NULL OR walk_up) THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = 'a table without a tenant column needs an owner column, and has neither an umbrella column nor walk-up';
+  END IF;
+
+  SELECT * INTO declared FROM revdesk.protected_tables AS registered WHERE registered.relation = target;
+  IF NOT FOUND THEN
+    declared.relation := target;
+    declared.created_indexes := '{}';
+    declared.protected_at := now();
+    SELECT relrowsecurity, relforcerowsecurity
+    INTO declared.had_row_security, declared.had_forced_row_security
+    FROM pg_class WHERE oid = target;
+  END IF;
+  declared.tenant_column := tenant_column;
+  declared.owner_column := owner_column;
+  declared.umbrella_column := umbrella_column;
+  declared.walk_up := COALESCE(walk_up, false);
+
+  FOR relation IN SELECT revdesk.relation_tree(target) LOOP
+    PERFORM revdesk.protect_relation(relation, declared);
+  END LOOP;
+  declared.created_indexes := declared.created_indexes || array_remove(ARRAY[
+    revdesk.create_index(target, tenant_column),
+    revdesk.create_index(target, owner_column),
+    revdesk.create_index(target, umbrella_column)], NULL);
+
+  DELETE FROM revdesk.protected_tables AS registered WHERE registered.relation = target;
+  INSERT INTO revdesk.protected_tables VALUES ((declared).*);
+END
+$$;
+COMMENT ON FUNCTION revdesk_protect(regclass, name, name, name, boolean) IS
+  'Makes a table safe, with its partitions and children, existing and future: row security enabled and forced, restrictive policies, dangerous privileges revoked, indexes, the umbrella column kept right. Columns are of type uuid; a null tenant_column means personal rows only. For the table''s owner. Calling it again changes the declaration. 42703, 42804, 42809 or 22023 for what cannot be protected.';
+
+CREATE FUNCTION revdesk.unprotect_relation(target regclass, declared revdesk.protected_tables) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  declared.umbrella_column := NULL;
+  PERFORM revdesk.create_umbrella_trigger(target, declared);
+  PERFORM revdesk.drop_policies(target);
+  IF NOT declared.had_row_security THEN
+    EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', target);
+  END IF;
+  IF NOT declared.had_forced_row_security THEN
+    EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', target);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION revdesk.unprotect_relation(regclass, revdesk.protected_tables) IS
+  'What revdesk_unprotect() does to one table of a tree.';
+
+CREATE FUNCTION revdesk_unprotect(target regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  declared revdesk.protected_tables;
+  relation regclass;
+  index name;
+BEGIN
+  PERFORM revdesk.check_relation(target);
+  DELETE FROM revdesk.protected_tables AS registered
+  WHERE registered.relation = target RETURNING * INTO declared;
+  IF NOT FOUND THEN
+    RAISE object_not_in_prerequisite_state USING
+      MESSAGE = format('table %s is not protected', target),
+      HINT = 'A partition is protected and unprotected with its parent.';
+  END IF;
+  FOR relation IN SELECT revdesk.relation_tree(target) LOOP
+    PERFORM revdesk.unprotect_relation(relation, declared);
+  END LOOP;
+  FOR index IN
+    SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = target AND relname = ANY (declared.created_indexes)
+  LOOP
+    EXECUTE format('DROP INDEX %I.%I',
+                   (SELECT relnamespace::regnamespace::name FROM pg_class WHERE oid = target), index);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION revdesk_unprotect(regclass) IS
+  'Undoes revdesk_protect(): its policies, trigger and indexes go, row security is as it was before. Privileges that were revoked stay so. For the table''s owner. 55000 for a table that is not protected.';
+
+-- A partition read by its own name has only its own policies, so one that
+-- appears later needs them at once.
+CREATE FUNCTION revdesk.protect_new_partitions() RETURNS event_trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  found record;
+BEGIN
+  FOR found IN
+    WITH RECURSIVE changed AS (
+      SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
+      WHERE classid = 'pg_class'::regclass AND object_type = 'table'
+    ), ancestors (objid, ancestor) AS (
+      SELECT objid, objid FROM changed
+      UNION
+      SELECT ancestors.objid, inhparent
+      FROM ancestors JOIN pg_inherits ON inhrelid = ancestors.ancestor
+    )
+    SELECT DISTINCT member AS relation, registered AS declared
+    FROM ancestors
+    JOIN revdesk.protected_tables AS registered ON registered.relation = ancestors.ancestor
+    CROSS JOIN LATERAL revdesk.relation_tree(ancestors.objid) AS member
+    WHERE NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = member AND polname = 'revdesk_permit')
+  LOOP
+    PERFORM revdesk.protect_relation(found.relation, found.declared);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION revdesk.protect_new_partitions() IS
+  'Event trigger: protects partitions and children of protected tables as they are created or attached.';
+CREATE EVENT TRIGGER revdesk_protect_new_partitions
+  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+  EXECUTE FUNCTION revdesk.protect_new_partitions();
+
+CREATE FUNCTION revdesk.forget_dropped_tables() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  DELETE FROM revdesk.protected_tables
+  USING pg_event_trigger_dropped_objects() AS dropped
+  WHERE dropped.classid = 'pg_class'::regclass AND dropped.objsubid = 0
+    AND protected_tables.relation = dropped.objid;
+END
+$$;
+COMMENT ON FUNCTION revdesk.forget_dropped_tables() IS
+  'Event trigger: a table that is dropped leaves the registry. SECURITY DEFINER, since its owner is known no more.';
+CREATE EVENT TRIGGER revdesk_forget_dropped_tables
+  ON sql_drop WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION')
+  EXECUTE FUNCTION revdesk.forget_dropped_tables();

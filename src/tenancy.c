@@ -1,0 +1,331 @@
+/*
+ * tenancy.c
+ *		Who is under whom: tenants, users and memberships, cached in the
+ *		backend.
+ *
+ * So an authentication reads the keys' table alone, and a policy that needs
+ * the tenants of an organization or of a user reads them once, not once a row.
+ *
+ * The cache is dropped whole when rda_relations_generation() tells of a
+ * change.  An entry read under one generation and finished under another is
+ * returned but not trusted again, since its scan may have begun before the
+ * change.  An error in the middle of a scan leaves a partial entry at most in
+ * memory, never in the cache.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/uuid.h"
+
+#include "relations.h"
+#include "tenancy.h"
+
+/* Entries beyond this many make the cache start over. */
+#define MAX_CACHED 16384
+
+typedef struct CachedUser
+{
+	pg_uuid_t	id;
+	bool		enabled;
+} CachedUser;
+
+/* The set that was asked for last. */
+typedef struct CachedSet
+{
+	bool		valid;
+	pg_uuid_t	of;
+	RdaIdSet	set;
+} CachedSet;
+
+static MemoryContext cache_context = NULL;
+static uint64 cache_generation = 0;
+static HTAB *tenants = NULL;
+static HTAB *users = NULL;
+static CachedSet organization_tenants;
+static CachedSet user_tenants;
+
+static HTAB *
+create_table(const char *name, Size entrysize)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(pg_uuid_t),
+		.entrysize = entrysize,
+		.hcxt = cache_context
+	};
+
+	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * Make the cache ready for use: as of now, and with room.  Returns the
+ * generation that it is of.
+ */
+static uint64
+refresh_cache(void)
+{
+	uint64		generation = rda_relations_generation();
+
+	if (cache_generation == generation &&
+		hash_get_num_entries(tenants) < MAX_CACHED &&
+		hash_get_num_entries(users) < MAX_CACHED)
+		return generation;
+
+	cache_generation = 0;
+	if (cache_context == NULL)
+		cache_context = AllocSetContextCreate(CacheMemoryContext,
+											  "revdesk_auth tenancy",
+											  ALLOCSET_SMALL_SIZES);
+	organization_tenants = (CachedSet) {0};
+	user_tenants = (CachedSet) {0};
+	MemoryContextReset(cache_context);
+	tenants = create_table("revdesk_auth tenants", sizeof(RdaTenant));
+	users = create_table("revdesk_auth users", sizeof(CachedUser));
+	cache_generation = generation;
+	return generation;
+}
+
+/*
+ * May what was read since refresh_cache() returned this generation be kept?
+ */
+static bool
+is_current(uint64 generation)
+{
+	return cache_generation == generation &&
+		rda_relations_generation() == generation;
+}
+
+/*
+ * Read one tenants row.  umbrella_id is absent for an organization.
+ */
+static bool
+read_tenant(const pg_uuid_t *id, RdaId *umbrella_id, bool *suspended)
+{
+	RdaScan		scan;
+	HeapTuple	row;
+
+	rda_scan_begin(&scan, RDA_TENANTS_BY_ID, F_UUID_EQ, UUIDPGetDatum(id));
+	row = rda_scan_next(&scan);
+	if (row != NULL)
+	{
+		TupleDesc	desc = RelationGetDescr(scan.table);
+		bool		isnull;
+		Datum		value = heap_getattr(row, Anum_tenants_umbrella_id, desc, &isnull);
+
+		umbrella_id->present = !isnull;
+		if (!isnull)
+			umbrella_id->value = *DatumGetUUIDP(value);
+		(void) heap_getattr(row, Anum_tenants_suspended_at, desc, &isnull);
+		*suspended = !isnull;
+	}
+	rda_scan_end(&scan);
+	return row != NULL;
+}
+
+/*
+ * Find a tenant.  Returns false, with *tenant undefined, if there is none.
+ */
+bool
+rda_tenant_find(const pg_uuid_t *id, RdaTenant *tenant)
+{
+	RdaTenant  *entry;
+	RdaId		umbrella_id;
+	uint64		generation = refresh_cache();
+
+	entry = hash_search(tenants, id, HASH_FIND, NULL);
+	if (entry != NULL)
+	{
+		*tenant = *entry;
+		return true;
+	}
+
+	if (!read_tenant(id, &umbrella_id, &tenant->suspended))
+		return false;
+	tenant->id = *id;
+	tenant->umbrella_id = umbrella_id.present ? umbrella_id.value : *id;
+	if (umbrella_id.present)
+	{
+		RdaId		none;
+		bool		umbrella_suspended;
+
+		if (!read_tenant(&umbrella_id.value, &none, &umbrella_suspended))
+			return false;
+		tenant->suspended |= umbrella_suspended;
+	}
+
+	if (is_current(generation))
+		*(RdaTenant *) hash_search(tenants, id, HASH_ENTER, NULL) = *tenant;
+	return true;
+}
+
+/*
+ * Is there such a user, and not disabled?
+ */
+bool
+rda_user_is_enabled(const pg_uuid_t *id)
+{
+	CachedUser *entry;
+	CachedUser	user = {.id = *id,.enabled = false};
+	RdaScan		scan;
+	HeapTuple	row;
+	uint64		generation = refresh_cache();
+
+	entry = hash_search(users, id, HASH_FIND, NULL);
+	if (entry != NULL)
+		return entry->enabled;
+
+	rda_scan_begin(&scan, RDA_USERS_BY_ID, F_UUID_EQ, UUIDPGetDatum(id));
+	row = rda_scan_next(&scan);
+	if (row != NULL)
+		user.enabled = heap_attisnull(row, Anum_users_disabled_at,
+									  RelationGetDescr(scan.table));
+	rda_scan_end(&scan);
+
+	if (is_current(generation))
+		*(CachedUser *) hash_search(users, id, HASH_ENTER, NULL) = user;
+	return user.enabled;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(pg_uuid_t));
+}
+
+static void
+append_id(RdaIdSet *set, int *room, const pg_uuid_t *id)
+{
+	if (set->count == *room)
+	{
+		*room *= 2;
+		set->ids = repalloc_huge(set->ids, *room * sizeof(pg_uuid_t));
+	}
+	set->ids[set->count++] = *id;
+}
+
+/*
+ * Read the uuids that stand in one column of the rows that an index finds.
+ */
+static void
+read_ids(RdaIndex index, const pg_uuid_t *key, AttrNumber column,
+		 RdaIdSet *set, int *room)
+{
+	RdaScan		scan;
+	HeapTuple	row;
+
+	rda_scan_begin(&scan, index, F_UUID_EQ, UUIDPGetDatum(key));
+	while ((row = rda_scan_next(&scan)) != NULL)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(row, column,
+										 RelationGetDescr(scan.table), &isnull);
+
+		if (!isnull)
+			append_id(set, room, DatumGetUUIDP(value));
+	}
+	rda_scan_end(&scan);
+}
+
+/*
+ * Leave out of a set the tenants that are suspended.
+ */
+static void
+remove_suspended(RdaIdSet *set)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < set->count; i++)
+	{
+		RdaTenant	tenant;
+
+		if (rda_tenant_find(&set->ids[i], &tenant) && !tenant.suspended)
+			set->ids[kept++] = set->ids[i];
+	}
+	set->count = kept;
+}
+
+/*
+ * Keep a set, sorted, as the one asked for last; in the cache's memory, or if
+ * the tables have changed meanwhile, for this one answer alone.
+ */
+static const RdaIdSet *
+keep_set(CachedSet *cached, const pg_uuid_t *of, RdaIdSet set,
+		 uint64 generation)
+{
+	Size		size;
+
+	qsort(set.ids, set.count, sizeof(pg_uuid_t), compare_ids);
+	if (!is_current(generation))
+	{
+		RdaIdSet   *passing = palloc(sizeof(RdaIdSet));
+
+		*passing = set;
+		return passing;
+	}
+
+	cached->valid = false;
+	size = Max(set.count, 1) * sizeof(pg_uuid_t);
+	if (cached->set.ids != NULL)
+		pfree(cached->set.ids);
+	cached->set.ids = NULL;
+	cached->set.ids = MemoryContextAllocHuge(cache_context, size);
+	memcpy(cached->set.ids, set.ids, set.count * sizeof(pg_uuid_t));
+	cached->set.count = set.count;
+	cached->of = *of;
+	cached->valid = true;
+	pfree(set.ids);
+	return &cached->set;
+}
+
+/*
+ * An organization and all its sub-entities.
+ *
+ * The set belongs to the cache: use it before the next call of this module.
+ */
+const RdaIdSet *
+rda_organization_tenants(const pg_uuid_t *umbrella_id)
+{
+	RdaIdSet	set = {0};
+	int			room = 64;
+	uint64		generation = refresh_cache();
+
+	if (organization_tenants.valid &&
+		rda_uuid_equal(&organization_tenants.of, umbrella_id))
+		return &organization_tenants.set;
+
+	set.ids = palloc(room * sizeof(pg_uuid_t));
+	append_id(&set, &room, umbrella_id);
+	read_ids(RDA_TENANTS_BY_UMBRELLA, umbrella_id, Anum_tenants_id, &set, &room);
+	return keep_set(&organization_tenants, umbrella_id, set, generation);
+}
+
+/*
+ * The tenants that a user is a member of, without the suspended ones.
+ *
+ * The set belongs to the cache: use it before the next call of this module.
+ */
+const RdaIdSet *
+rda_user_tenants(const pg_uuid_t *user_id)
+{
+	RdaIdSet	set = {0};
+	int			room = 64;
+	uint64		generation = refresh_cache();
+
+	if (user_tenants.valid && rda_uuid_equal(&user_tenants.of, user_id))
+		return &user_tenants.set;
+
+	set.ids = palloc(room * sizeof(pg_uuid_t));
+	read_ids(RDA_MEMBERSHIPS_BY_USER, user_id, Anum_memberships_tenant_id,
+			 &set, &room);
+	remove_suspended(&set);
+	return keep_set(&user_tenants, user_id, set, generation);
+}
+
+bool
+rda_id_set_contains(const RdaIdSet *set, const pg_uuid_t *id)
+{
+	return bsearch(id, set->ids, set->count, sizeof(pg_uuid_t),
+				   compare_ids) != NULL;
+}

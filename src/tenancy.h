@@ -1,0 +1,30 @@
+/*
+ * tenancy.h
+ *		Who is under whom: tenants, users and memberships.
+ */
+#ifndef RDA_TENANCY_H
+#define RDA_TENANCY_H
+
+#include "terms.h"
+
+typedef struct RdaTenant
+{
+	pg_uuid_t	id;
+	pg_uuid_t	umbrella_id;	/* its own id, if it is an organization */
+	bool		suspended;		/* it or its umbrella */
+} RdaTenant;
+
+/* Tenants' ids, sorted as memcmp() does. */
+typedef struct RdaIdSet
+{
+	int			count;
+	pg_uuid_t  *ids;
+} RdaIdSet;
+
+extern bool rda_tenant_find(const pg_uuid_t *id, RdaTenant *tenant);
+extern bool rda_user_is_enabled(const pg_uuid_t *id);
+extern const RdaIdSet *rda_organization_tenants(const pg_uuid_t *umbrella_id);
+extern const RdaIdSet *rda_user_tenants(const pg_uuid_t *user_id);
+extern bool rda_id_set_contains(const RdaIdSet *set, const pg_uuid_t *id);
+
+#endif							/* RDA_TENANCY_H */

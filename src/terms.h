@@ -1,0 +1,62 @@
+/*
+ * terms.h
+ *		The words that keys and contexts are described in.
+ */
+#ifndef RDA_TERMS_H
+#define RDA_TERMS_H
+
+#include "utils/uuid.h"
+
+/* What a key can see. RDA_SCOPE_NONE stands for the absence of a context. */
+typedef enum RdaScope
+{
+	RDA_SCOPE_NONE = 0,
+	RDA_SCOPE_USER,
+	RDA_SCOPE_ORGANIZATION,
+	RDA_SCOPE_SUB_ENTITY
+} RdaScope;
+
+/* What a key may do, each level including the ones before it. */
+typedef enum RdaAccess
+{
+	RDA_ACCESS_NONE = 0,
+	RDA_ACCESS_READ,
+	RDA_ACCESS_WRITE,
+	RDA_ACCESS_ADMIN
+} RdaAccess;
+
+/* Bits, so that a set of environments is an int. */
+typedef enum RdaEnvironment
+{
+	RDA_ENVIRONMENT_NONE = 0,
+	RDA_ENVIRONMENT_PRODUCTION = 1,
+	RDA_ENVIRONMENT_DEVELOPMENT = 2
+} RdaEnvironment;
+
+/* A uuid that may be absent; value is all zeros then. */
+typedef struct RdaId
+{
+	bool		present;
+	pg_uuid_t	value;
+} RdaId;
+
+extern const char *rda_scope_name(RdaScope scope);
+extern const char *rda_access_name(RdaAccess access);
+extern const char *rda_environment_name(RdaEnvironment environment);
+extern RdaScope rda_scope_parse(const char *str, Size len);
+extern RdaAccess rda_access_parse(const char *str, Size len);
+extern RdaEnvironment rda_environment_parse(const char *str, Size len);
+
+static inline bool
+rda_uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a->data, b->data, UUID_LEN) == 0;
+}
+
+static inline bool
+rda_id_is(const RdaId *id, const pg_uuid_t *uuid)
+{
+	return id->present && rda_uuid_equal(&id->value, uuid);
+}
+
+#endif							/* RDA_TERMS_H */
