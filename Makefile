@@ -9,9 +9,10 @@ MODULE_big = revdesk_auth
 OBJS = \
 	src/errors.o \
 	src/terms.o src/token.o src/secret.o \
-	src/guc.o src/relations.o \
+	src/guc.o src/relations.o src/json_pick.o src/http.o \
 	src/context.o src/key_lookup.o src/tenancy.o \
 	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o \
+	src/request.o src/error_rewrite.o \
 	src/scope_support.o \
 	src/revdesk_auth.o
 
@@ -25,6 +26,7 @@ SQL_PARTS = \
 	src/sql/tenants.sql \
 	src/sql/keys.sql \
 	src/sql/protect.sql \
+	src/sql/expose.sql \
 	src/sql/privileges.sql
 
 # The control file is the only place of the version.
@@ -32,9 +34,9 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" revdesk_auth.c
 DATA_built = revdesk_auth--$(EXTVERSION).sql
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
-REGRESS_OPTS = --load-extension=revdesk_auth
+REGRESS_OPTS = --load-extension=pgcrypto --load-extension=revdesk_auth
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test/isolation --load-extension=revdesk_auth
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=pgcrypto --load-extension=revdesk_auth
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 

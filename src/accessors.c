@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "context.h"
 
@@ -16,6 +17,7 @@ PG_FUNCTION_INFO_V1(revdesk_user_id);
 PG_FUNCTION_INFO_V1(revdesk_scope);
 PG_FUNCTION_INFO_V1(revdesk_access);
 PG_FUNCTION_INFO_V1(revdesk_environment);
+PG_FUNCTION_INFO_V1(revdesk_session_started);
 
 /*
  * Return an id of the context, which the caller may keep, or NULL.
@@ -95,4 +97,14 @@ revdesk_environment(PG_FUNCTION_ARGS)
 
 	return return_name(fcinfo,
 					   context ? rda_environment_name(context->environment) : NULL);
+}
+
+Datum
+revdesk_session_started(PG_FUNCTION_ARGS)
+{
+	const RdaContext *context = rda_context_current();
+
+	if (context == NULL || context->session_started == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(context->session_started);
 }

@@ -23,6 +23,8 @@
 #include "tenancy.h"
 #include "token.h"
 
+#define NOT_A_KEY "The text is not an API key."
+
 PG_FUNCTION_INFO_V1(revdesk_authenticate);
 PG_FUNCTION_INFO_V1(revdesk_deauthenticate);
 
@@ -85,14 +87,13 @@ check_tenant(const RdaKey *key, RdaContext *context)
 static const char *
 check_key(const RdaKey *key, RdaContext *context)
 {
-	*context = (RdaContext) {
-		.scope = key->scope,
-		.access = key->access,
-		.environment = key->environment,
-		.key_id = {true, key->id},
-		.tenant_id = key->tenant_id,
-		.user_id = key->user_id,
-	};
+	memset(context, 0, sizeof(RdaContext));
+	context->scope = key->scope;
+	context->access = key->access;
+	context->environment = key->environment;
+	context->key_id = (RdaId) {true, key->id};
+	context->tenant_id = key->tenant_id;
+	context->user_id = key->user_id;
 
 	if (key->revoked)
 		return "The key is revoked.";
@@ -109,20 +110,31 @@ check_key(const RdaKey *key, RdaContext *context)
 }
 
 /*
+ * Are these contexts of one key, or of one session?
+ */
+static bool
+same_caller(const RdaContext *a, const RdaContext *b)
+{
+	if (a->key_id.present || b->key_id.present)
+		return a->key_id.present && rda_id_is(&b->key_id, &a->key_id.value);
+	return memcmp(a, b, sizeof(RdaContext)) == 0;
+}
+
+/*
  * Act for a context until the end of the transaction.
  *
- * Acting for the same key again changes nothing; for another one while a
+ * Acting for the same caller again changes nothing; for another one while a
  * context is set raises 25001, so that no cursor and no plan of one statement
  * can meet the rows of two tenants.
  */
-static void
-act_for(const RdaContext *context)
+void
+rda_authenticate_act_for(const RdaContext *context)
 {
 	const RdaContext *current = rda_context_current();
 
 	if (current != NULL)
 	{
-		if (rda_id_is(&current->key_id, &context->key_id.value))
+		if (same_caller(current, context))
 			return;
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
@@ -138,10 +150,12 @@ act_for(const RdaContext *context)
 /*
  * Set the transaction's context from a token.
  *
- * token: len bytes, not necessarily NUL-terminated.  Raises 28000 with one
- * text for every reason, and 25001 when the transaction acts for another key.
+ * token: len bytes, not necessarily NUL-terminated.  Returns NULL, or if the
+ * token is rejected, the reason, palloc'd or static, for the server log alone:
+ * the caller must answer all reasons alike.  Raises 25001 when the transaction
+ * acts for another key.
  */
-void
+const char *
 rda_authenticate_token(const char *token, Size len)
 {
 	uint8		digest[RDA_DIGEST_LEN];
@@ -150,21 +164,19 @@ rda_authenticate_token(const char *token, Size len)
 	const char *reason;
 
 	if (!rda_token_is_valid(token, len))
-		rda_error_rejected("The text is not an API key.");
+		return NOT_A_KEY;
 
 	rda_secret_digest(token, len, digest);
 	if (!rda_key_find(digest, &key))
-		rda_error_rejected("There is no such key.");
+		return "There is no such key.";
 
 	reason = check_key(&key, &context);
 	if (reason != NULL)
-	{
-		char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out,
-															 UUIDPGetDatum(&key.id)));
-
-		rda_error_rejected(psprintf("%s Key: %s.", reason, id));
-	}
-	act_for(&context);
+		return psprintf("%s Key: %s.", reason,
+						DatumGetCString(DirectFunctionCall1(uuid_out,
+															UUIDPGetDatum(&key.id))));
+	rda_authenticate_act_for(&context);
+	return NULL;
 }
 
 /*
@@ -177,13 +189,16 @@ Datum
 revdesk_authenticate(PG_FUNCTION_ARGS)
 {
 	text	   *token;
+	const char *reason;
 
 	if (PG_ARGISNULL(0) ||
 		toast_raw_datum_size(PG_GETARG_DATUM(0)) != RDA_TOKEN_LEN + VARHDRSZ)
-		rda_error_rejected("The text is not an API key.");
+		rda_error_rejected(NOT_A_KEY);
 
 	token = PG_GETARG_TEXT_PP(0);
-	rda_authenticate_token(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token));
+	reason = rda_authenticate_token(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token));
+	if (reason != NULL)
+		rda_error_rejected(reason);
 	PG_RETURN_VOID();
 }
 

@@ -30,11 +30,13 @@
 #define CONTEXT_SETTING "revdesk.context"
 
 /*
- * The setting's text: scope, access and environment, a letter each, then the
- * ids, 32 hexadecimal digits each, or as many hyphens.
+ * The setting's text: scope, access and environment, a letter each; the ids,
+ * 32 hexadecimal digits each, or as many hyphens; the start of the session, 16
+ * hexadecimal digits.
  */
 #define ID_TEXT_LEN (2 * UUID_LEN)
-#define CONTEXT_TEXT_LEN (3 + 4 * ID_TEXT_LEN)
+#define TIME_TEXT_LEN 16
+#define CONTEXT_TEXT_LEN (3 + 4 * ID_TEXT_LEN + TIME_TEXT_LEN)
 
 static const RdaContext *current = NULL;
 
@@ -85,7 +87,8 @@ format_context(const RdaContext *context, char *text)
 			memset(text, '-', ID_TEXT_LEN);
 		text += ID_TEXT_LEN;
 	}
-	*text = '\0';
+	snprintf(text, TIME_TEXT_LEN + 1, "%016" INT64_MODIFIER "x",
+			 (uint64) context->session_started);
 }
 
 static bool
@@ -125,6 +128,9 @@ parse_context(const char *text, RdaContext *context)
 			return false;
 		text += ID_TEXT_LEN;
 	}
+	if (strspn(text, "0123456789abcdef") != TIME_TEXT_LEN)
+		return false;
+	context->session_started = (TimestampTz) strtou64(text, NULL, 16);
 	return true;
 }
 

@@ -5,6 +5,8 @@
 #ifndef RDA_CONTEXT_H
 #define RDA_CONTEXT_H
 
+#include "datatype/timestamp.h"
+
 #include "terms.h"
 
 typedef struct RdaContext
@@ -17,6 +19,7 @@ typedef struct RdaContext
 	RdaId		umbrella_id;	/* of tenant_id; tenant_id itself in scope
 								 * organization */
 	RdaId		user_id;		/* always present in scope user */
+	TimestampTz session_started;	/* of a session; 0 for a key */
 } RdaContext;
 
 typedef void (*RdaScopeObserver) (RdaScope scope);

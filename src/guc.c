@@ -2,9 +2,14 @@
  * guc.c
  *		Plain settings, those that an administrator chooses.
  *
+ * All are PGC_SUSET: they can be set for a database or a role, but never at
+ * the wish of a caller that they hold back.
+ *
  * The settings that carry and show the context are in context.c.
  */
 #include "postgres.h"
+
+#include <limits.h>
 
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -13,10 +18,24 @@
 #include "guc.h"
 #include "pg_compat.h"
 
+bool		rda_guc_http_errors;
+char	   *rda_guc_tenant_claim;
+int			rda_guc_session_access;
+int			rda_guc_max_session_age;
+
 static char *accepted_environments;
+static char *session_roles;
+static char *public_paths;
 
 /* The set of RdaEnvironment bits that accepted_environments spells. */
 static int	accepted_mask;
+
+static const struct config_enum_entry session_accesses[] = {
+	{"read", RDA_ACCESS_READ, false},
+	{"write", RDA_ACCESS_WRITE, false},
+	{"admin", RDA_ACCESS_ADMIN, false},
+	{NULL, 0, false}
+};
 
 static bool
 check_accepted_environments(char **newval, void **extra, GucSource source)
@@ -70,16 +89,103 @@ rda_guc_environment_is_accepted(RdaEnvironment environment)
 	return (accepted_mask & environment) != 0;
 }
 
+static bool
+check_session_roles(char **newval, void **extra, GucSource source)
+{
+	List	   *elements;
+
+	if (SplitIdentifierString(pstrdup(*newval), ',', &elements))
+		return true;
+	GUC_check_errdetail("List syntax is invalid.");
+	return false;
+}
+
+/*
+ * Is request.jwt.claims believed in connections of this role?
+ */
+bool
+rda_guc_role_has_sessions(const char *role)
+{
+	List	   *elements;
+	ListCell   *cell;
+
+	(void) SplitIdentifierString(pstrdup(session_roles), ',', &elements);
+	foreach(cell, elements)
+	{
+		if (strcmp(lfirst(cell), role) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is this path, exactly, one that needs no credentials?
+ */
+bool
+rda_guc_path_is_public(const char *path)
+{
+	Size		len = strlen(path);
+	const char *next = public_paths;
+
+	while (*next != '\0')
+	{
+		Size		entry = strcspn(next, ", ");
+
+		if (entry == len && strncmp(next, path, len) == 0)
+			return true;
+		next += entry;
+		next += strspn(next, ", ");
+	}
+	return false;
+}
+
+static void
+define_request_settings(void)
+{
+	DefineCustomStringVariable("revdesk.session_roles",
+							   "Roles in whose connections request.jwt.claims is believed.",
+							   "A comma-separated list. Whoever can run SQL as such a role can act for any user.",
+							   &session_roles, "",
+							   PGC_SUSET, GUC_LIST_INPUT,
+							   check_session_roles, NULL, NULL);
+
+	DefineCustomStringVariable("revdesk.tenant_claim",
+							   "Claim of a session that picks the tenant to act for.",
+							   "Its value is a tenant's id. Without the claim a session sees what its user sees.",
+							   &rda_guc_tenant_claim, "company_id",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("revdesk.session_access",
+							 "Access level of sessions.",
+							 NULL,
+							 &rda_guc_session_access, RDA_ACCESS_WRITE, session_accesses,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("revdesk.max_session_age",
+							"How long after signing in a session may issue tokens.",
+							NULL,
+							&rda_guc_max_session_age, 3600, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+
+	DefineCustomStringVariable("revdesk.public_paths",
+							   "Request paths that need no credentials.",
+							   "A comma-separated list, compared exactly. No context is set for them.",
+							   &public_paths, "",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("revdesk.http_errors",
+							 "Answers refusals to callers with a context in PostgREST's form, as 403.",
+							 "For row security, missing privileges (42501) and writes of read keys (25006).",
+							 &rda_guc_http_errors, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
 /*
  * Define the settings.
  */
 void
 rda_guc_init(void)
 {
-	/*
-	 * PGC_SUSET: per database or role, but never at the wish of a caller that
-	 * holds a development key.
-	 */
 	DefineCustomStringVariable("revdesk.accepted_environments",
 							   "Environments whose keys are accepted.",
 							   "A comma-separated list of \"production\" and \"development\".",
@@ -89,4 +195,5 @@ rda_guc_init(void)
 							   check_accepted_environments,
 							   assign_accepted_environments,
 							   NULL);
+	define_request_settings();
 }

@@ -7,6 +7,13 @@
 
 #include "terms.h"
 
+extern bool rda_guc_http_errors;
+extern char *rda_guc_tenant_claim;
+extern int	rda_guc_session_access;
+extern int	rda_guc_max_session_age;
+
+extern bool rda_guc_role_has_sessions(const char *role);
+extern bool rda_guc_path_is_public(const char *path);
 extern bool rda_guc_environment_is_accepted(RdaEnvironment environment);
 extern void rda_guc_init(void);
 

@@ -8,6 +8,9 @@
 #ifndef RDA_PG_COMPAT_H
 #define RDA_PG_COMPAT_H
 
+#include "common/base64.h"
+#include "common/jsonapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/guc.h"
 
 #if PG_VERSION_NUM < 150000
@@ -46,6 +49,47 @@ rda_guc_free(void *data)
 	guc_free(data);
 #else
 	free(data);
+#endif
+}
+
+/*
+ * What an action of the JSON parser returns: from 16 on, whether to go on.
+ */
+#if PG_VERSION_NUM >= 160000
+typedef JsonParseErrorType RdaJsonResult;
+#define RDA_JSON_CONTINUE return JSON_SUCCESS
+#else
+typedef void RdaJsonResult;
+#define RDA_JSON_CONTINUE return
+#endif
+
+/*
+ * A lexer of a NUL-terminated text in the server's encoding, which
+ * unescapes strings.
+ */
+static inline JsonLexContext *
+rda_json_lexer(const char *json)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, json, strlen(json),
+										GetDatabaseEncoding(), true);
+#else
+	return makeJsonLexContextCstringLen(unconstify(char *, json), strlen(json),
+										GetDatabaseEncoding(), true);
+#endif
+}
+
+/*
+ * Decode base64 (RFC 4648), srclen bytes, into dst; the number of bytes, or a
+ * negative number when src is not base64 or dst, dstlen bytes, is too small.
+ */
+static inline int
+rda_base64_decode(const char *src, int srclen, char *dst, int dstlen)
+{
+#if PG_VERSION_NUM >= 180000
+	return pg_b64_decode(src, srclen, (uint8 *) dst, dstlen);
+#else
+	return pg_b64_decode(src, srclen, dst, dstlen);
 #endif
 }
 

@@ -50,6 +50,7 @@ static const struct
 	[RDA_TENANTS_BY_ID] = {RDA_TENANTS, Anum_tenants_id, "tenants_pkey"},
 	[RDA_TENANTS_BY_UMBRELLA] = {RDA_TENANTS, Anum_tenants_umbrella_id, "tenants_umbrella_id_idx"},
 	[RDA_USERS_BY_ID] = {RDA_USERS, Anum_users_id, "users_pkey"},
+	[RDA_USERS_BY_SUBJECT] = {RDA_USERS, Anum_users_subject, "users_subject_key"},
 	[RDA_MEMBERSHIPS_BY_USER] = {RDA_MEMBERSHIPS, Anum_memberships_user_id, "memberships_pkey"},
 };
 

@@ -22,6 +22,7 @@ typedef enum RdaIndex
 	RDA_TENANTS_BY_ID,
 	RDA_TENANTS_BY_UMBRELLA,
 	RDA_USERS_BY_ID,
+	RDA_USERS_BY_SUBJECT,
 	RDA_MEMBERSHIPS_BY_USER
 } RdaIndex;
 
@@ -32,6 +33,7 @@ typedef enum RdaIndex
 
 #define Anum_users_id 1
 #define Anum_users_disabled_at 2
+#define Anum_users_subject 3
 
 #define Anum_memberships_user_id 1
 #define Anum_memberships_tenant_id 2

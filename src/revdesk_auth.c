@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 
 #include "context.h"
+#include "error_rewrite.h"
 #include "guc.h"
 #include "relations.h"
 #include "scope_support.h"
@@ -26,6 +27,7 @@ _PG_init(void)
 	rda_guc_init();
 	rda_relations_init();
 	rda_context_init();
+	rda_error_rewrite_init();
 	rda_scope_support_init();
 
 	/* Last, when every setting of ours has its name. */

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -158,6 +159,31 @@ rda_tenant_find(const pg_uuid_t *id, RdaTenant *tenant)
 	if (is_current(generation))
 		*(RdaTenant *) hash_search(tenants, id, HASH_ENTER, NULL) = *tenant;
 	return true;
+}
+
+/*
+ * Find a user by the name that the identity provider knows it by.  Returns
+ * false, with *id as it was, if there is none.  Not cached: one probe.
+ */
+bool
+rda_user_find(const char *subject, pg_uuid_t *id)
+{
+	RdaScan		scan;
+	HeapTuple	row;
+
+	rda_scan_begin(&scan, RDA_USERS_BY_SUBJECT, F_TEXTEQ,
+				   CStringGetTextDatum(subject));
+	row = rda_scan_next(&scan);
+	if (row != NULL)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(row, Anum_users_id,
+										 RelationGetDescr(scan.table), &isnull);
+
+		*id = *DatumGetUUIDP(value);
+	}
+	rda_scan_end(&scan);
+	return row != NULL;
 }
 
 /*

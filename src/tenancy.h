@@ -22,6 +22,7 @@ typedef struct RdaIdSet
 } RdaIdSet;
 
 extern bool rda_tenant_find(const pg_uuid_t *id, RdaTenant *tenant);
+extern bool rda_user_find(const char *subject, pg_uuid_t *id);
 extern bool rda_user_is_enabled(const pg_uuid_t *id);
 extern const RdaIdSet *rda_organization_tenants(const pg_uuid_t *umbrella_id);
 extern const RdaIdSet *rda_user_tenants(const pg_uuid_t *user_id);

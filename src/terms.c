@@ -94,3 +94,39 @@ rda_environment_parse(const char *str, Size len)
 {
 	return (RdaEnvironment) term_value(environments, str, len);
 }
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/*
+ * Read a uuid in its usual form (RFC 9562, section 4), NUL-terminated.  Unlike
+ * uuid_in() it returns false, with *uuid undefined, for any other text.
+ */
+bool
+rda_uuid_parse(const char *str, pg_uuid_t *uuid)
+{
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		int			high;
+		int			low;
+
+		if ((i == 4 || i == 6 || i == 8 || i == 10) && *str++ != '-')
+			return false;
+		high = hex_value(str[0]);
+		low = high < 0 ? -1 : hex_value(str[1]);
+		if (low < 0)
+			return false;
+		uuid->data[i] = high << 4 | low;
+		str += 2;
+	}
+	return *str == '\0';
+}

@@ -47,6 +47,8 @@ extern RdaScope rda_scope_parse(const char *str, Size len);
 extern RdaAccess rda_access_parse(const char *str, Size len);
 extern RdaEnvironment rda_environment_parse(const char *str, Size len);
 
+extern bool rda_uuid_parse(const char *str, pg_uuid_t *uuid);
+
 static inline bool
 rda_uuid_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 {

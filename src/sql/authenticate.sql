@@ -6,6 +6,12 @@ AS 'MODULE_PATHNAME', 'revdesk_authenticate';
 COMMENT ON FUNCTION revdesk_authenticate(text) IS
   'Makes the transaction act for the key: "revdesk_" and 32 lower-case hexadecimal digits. 28000 for any key that is not valid now, 25001 if the transaction acts for another key.';
 
+CREATE FUNCTION revdesk_authenticate() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'revdesk_authenticate_request';
+COMMENT ON FUNCTION revdesk_authenticate() IS
+  'For PostgREST''s db-pre-request: makes the transaction act for the key in request.headers, or without one for the session in request.jwt.claims. Errors have SQLSTATE PGRST: 401 credentials_required, 401 invalid_token, 400 invalid_request, 403 insufficient_scope.';
+
 CREATE FUNCTION revdesk_deauthenticate() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'revdesk_deauthenticate';
@@ -57,6 +63,12 @@ LANGUAGE c STABLE PARALLEL SAFE LEAKPROOF
 AS 'MODULE_PATHNAME', 'revdesk_environment';
 COMMENT ON FUNCTION revdesk_environment() IS
   'Environment of the context''s key: production or development; null without one.';
+
+CREATE FUNCTION revdesk_session_started() RETURNS timestamptz
+LANGUAGE c STABLE PARALLEL SAFE LEAKPROOF
+AS 'MODULE_PATHNAME', 'revdesk_session_started';
+COMMENT ON FUNCTION revdesk_session_started() IS
+  'When the user of a session signed in: the claim "iat" of its token. Null for a key, and without a context.';
 
 CREATE FUNCTION revdesk_context(
   OUT key_id uuid, OUT scope text, OUT tenant_id uuid, OUT umbrella_id uuid,

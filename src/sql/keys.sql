@@ -36,6 +36,8 @@ SELECT keys.id AS key_id, keys.name, keys.scope, keys.tenant_id, keys.user_id,
        keys.replaced_by, keys.allowed_networks, keys.metadata
 FROM revdesk.api_keys AS keys
 WHERE keys.id = revdesk_key_id()
+   OR (revdesk_session_started() IS NOT NULL AND keys.created_by = revdesk_user_id()
+       AND (keys.tenant_id = revdesk_tenant_id() OR revdesk_scope() = 'user'))
    OR (revdesk_access() = 'admin'
        AND (keys.tenant_id = ANY (revdesk_scope_organization_tenants())
             OR (keys.scope = 'sub_entity' AND keys.tenant_id = revdesk_scope_sub_entity())
@@ -43,7 +45,7 @@ WHERE keys.id = revdesk_key_id()
             OR (keys.scope = 'sub_entity' AND keys.created_by = revdesk_scope_user()
                 AND keys.tenant_id = ANY (revdesk_scope_user_tenants()))));
 COMMENT ON VIEW revdesk_keys IS
-  'The keys that the context may manage: with access admin those of its scope, else its own key. No row without a context; never a hash.';
+  'The keys that the context may manage: with access admin those of its scope, for a session those that its user made; and its own key. No row without a context; never a hash.';
 COMMENT ON COLUMN revdesk_keys.key_id IS 'Identifies the key; not a secret.';
 COMMENT ON COLUMN revdesk_keys.hint IS 'Last 4 characters of the key.';
 
@@ -112,6 +114,29 @@ END;
 COMMENT ON FUNCTION revdesk.key_is_within_scope(revdesk.api_keys) IS
   'Does the key see no more than the context, and is its user, if any, the context''s own or a member of a tenant in its scope?';
 
+CREATE FUNCTION revdesk.authorize_session(key revdesk.api_keys) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  levels text[] := ARRAY['read', 'write', 'admin'];
+  oldest timestamptz := clock_timestamp() - current_setting('revdesk.max_session_age')::interval;
+BEGIN
+  IF @extschema@.revdesk_session_started() < oldest THEN
+    RAISE insufficient_privilege USING
+      MESSAGE = 'the session is too old to make a key',
+      HINT = 'Sign in again.';
+  END IF;
+  IF NOT revdesk.key_is_within_scope(key)
+     OR array_position(levels, key.access) > array_position(levels, @extschema@.revdesk_access())
+  THEN
+    RAISE insufficient_privilege USING
+      MESSAGE = 'a session cannot make a key wider than itself';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION revdesk.authorize_session(revdesk.api_keys) IS
+  'Raises 42501 unless the session may make this key: it is not older than revdesk.max_session_age, and at least as wide.';
+
 -- A key never makes a key wider than itself: not in scope or access, not for
 -- another environment, not for longer, not for more networks.
 CREATE FUNCTION revdesk.authorize_key(key revdesk.api_keys) RETURNS void
@@ -123,6 +148,10 @@ DECLARE
 BEGIN
   IF @extschema@.revdesk_scope() IS NULL THEN
     PERFORM revdesk.require_privilege('revdesk.api_keys', 'INSERT');
+    RETURN;
+  END IF;
+  IF @extschema@.revdesk_session_started() IS NOT NULL THEN
+    PERFORM revdesk.authorize_session(key);
     RETURN;
   END IF;
 
@@ -146,7 +175,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION revdesk.authorize_key(revdesk.api_keys) IS
-  'Raises 42501 unless the caller may make this key: by an admin key at least as wide, or without a context with INSERT on revdesk.api_keys.';
+  'Raises 42501 unless the caller may make this key: by an admin key or a session at least as wide, or without a context with INSERT on revdesk.api_keys.';
 
 CREATE FUNCTION revdesk.insert_key(key revdesk.api_keys) RETURNS uuid
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -195,7 +224,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION revdesk_create_key(text, text, uuid, uuid, text, text, timestamptz, cidr[], jsonb) IS
-  'Makes a key and returns it, this once. Scope user needs a user, the others a tenant of their kind. For an admin key at least as wide, or with INSERT on revdesk.api_keys. 22023 for bad values, 42501 for a key that the caller may not make.';
+  'Makes a key and returns it, this once. Scope user needs a user, the others a tenant of their kind. For an admin key or a session at least as wide, or with INSERT on revdesk.api_keys. 22023 for bad values, 42501 for a key that the caller may not make.';
 
 CREATE FUNCTION revdesk_import_key(
   name text, scope text, key_hash bytea, tenant_id uuid DEFAULT NULL, user_id uuid DEFAULT NULL,
@@ -241,7 +270,9 @@ BEGIN
     PERFORM revdesk.require_privilege('revdesk.api_keys', 'UPDATE');
     SELECT * INTO key FROM revdesk.api_keys WHERE api_keys.id = wanted FOR UPDATE;
   ELSE
-    PERFORM revdesk.require_admin();
+    IF @extschema@.revdesk_session_started() IS NULL THEN
+      PERFORM revdesk.require_admin();
+    END IF;
     SELECT * INTO key FROM revdesk.api_keys
     WHERE api_keys.id = wanted
       AND EXISTS (SELECT FROM @extschema@.revdesk_keys AS managed WHERE managed.key_id = wanted)
@@ -277,7 +308,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION revdesk_revoke_key(uuid, text) IS
-  'Rejects a key from the next authentication on; a transaction that acts for it ends as it began. True if this call revoked it, false if it was revoked before. For an admin key whose scope holds it, or with UPDATE on revdesk.api_keys.';
+  'Rejects a key from the next authentication on; a transaction that acts for it ends as it began. True if this call revoked it, false if it was revoked before. For an admin key whose scope holds it, a session of the user who made it, or with UPDATE on revdesk.api_keys.';
 
 CREATE FUNCTION revdesk_rotate_key(
   key_id uuid, grace interval DEFAULT '0', OUT new_key_id uuid, OUT token text)
@@ -317,6 +348,34 @@ END
 $$;
 COMMENT ON FUNCTION revdesk_rotate_key(uuid, interval) IS
   'Makes a key with all properties of another and returns it, this once. The old one ends now, or with a grace, expires after it. Rights as for revdesk_create_key and revdesk_revoke_key. 55000 for a key that has ended or been rotated.';
+
+CREATE FUNCTION revdesk_issue_token(
+  name text, tenant_id uuid DEFAULT NULL, access text DEFAULT 'write',
+  expires_at timestamptz DEFAULT NULL, OUT key_id uuid, OUT token text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  tied_to uuid := COALESCE(tenant_id, @extschema@.revdesk_tenant_id());
+  made record;
+BEGIN
+  IF tied_to IS NULL THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = 'a token is tied to one tenant',
+      HINT = 'Say which by tenant_id, or pick one in the session.';
+  END IF;
+  SELECT * INTO made FROM @extschema@.revdesk_create_key(
+    name,
+    CASE WHEN EXISTS (SELECT FROM revdesk.tenants
+                      WHERE tenants.id = tied_to AND tenants.umbrella_id IS NULL)
+         THEN 'organization' ELSE 'sub_entity' END,
+    tied_to,
+    user_id => @extschema@.revdesk_user_id(), access => access, expires_at => expires_at);
+  key_id := made.key_id;
+  token := made.token;
+END
+$$;
+COMMENT ON FUNCTION revdesk_issue_token(text, uuid, text, timestamptz) IS
+  'Makes a named, long-lived key from a session or an admin key and returns it, this once. It is tied to one tenant: tenant_id, or the one that the caller acts for. As revdesk_create_key.';
 
 CREATE FUNCTION revdesk_provision_account(
   organization_name text, subject text,

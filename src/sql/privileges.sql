@@ -40,9 +40,9 @@ $$;
 
 -- PUBLIC may authenticate and read its own context.
 GRANT EXECUTE ON FUNCTION
-  revdesk_authenticate(text), revdesk_deauthenticate(), revdesk_context(),
+  revdesk_authenticate(text), revdesk_authenticate(), revdesk_deauthenticate(), revdesk_context(),
   revdesk_key_id(), revdesk_tenant_id(), revdesk_umbrella_id(), revdesk_user_id(),
-  revdesk_scope(), revdesk_access(), revdesk_environment()
+  revdesk_scope(), revdesk_access(), revdesk_environment(), revdesk_session_started()
 TO PUBLIC;
 
 -- PUBLIC may run policies: what they call is called with the reader's rights.

@@ -34,7 +34,7 @@ COMMENT ON COLUMN revdesk.tenants.suspended_at IS
 CREATE TABLE revdesk.users (
   id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
   disabled_at timestamptz,
-  subject text NOT NULL,
+  subject text COLLATE "C" NOT NULL,  -- as src/tenancy.c looks it up
   created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
   CONSTRAINT users_subject_key UNIQUE (subject),
   CONSTRAINT users_subject_check

@@ -1,0 +1,72 @@
+/*
+ * error_rewrite.c
+ *		PostgreSQL's own errors as HTTP, where revdesk.http_errors asks for it.
+ *
+ * PostgREST answers 42501 by the role in the request's JWT.  A caller with a
+ * key has none, so it says 401 "authenticate", where 403 is right; and for a
+ * write of a key of access read it says 405.  Neither a pre-request function
+ * nor a policy can catch these errors, since they arise in PostgREST's own
+ * statement.  So the hook of the logger turns them into the form of http.c
+ * just before they are sent.
+ *
+ * The hook runs while the failed transaction's context still stands.  It sees
+ * only errors that go to the server log, as all do unless log_min_messages is
+ * above ERROR.  The log gets the original text, as the DETAIL.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "context.h"
+#include "error_rewrite.h"
+#include "guc.h"
+#include "http.h"
+
+static emit_log_hook_type previous_hook = NULL;
+
+/*
+ * What an error that a caller with a context caused is for HTTP; NULL for
+ * nothing special.
+ */
+static const RdaHttpError *
+http_error(const ErrorData *edata)
+{
+	switch (edata->sqlerrcode)
+	{
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+		case ERRCODE_READ_ONLY_SQL_TRANSACTION:
+			return &rda_http_forbidden;
+		default:
+			return NULL;
+	}
+}
+
+static void
+rewrite_error(ErrorData *edata)
+{
+	const RdaHttpError *error = NULL;
+
+	if (rda_guc_http_errors && edata->elevel == ERROR && rda_context_current() != NULL)
+		error = http_error(edata);
+	if (error != NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(ErrorContext);
+
+		edata->detail_log = edata->message;
+		edata->message = rda_http_message(error, edata->message);
+		edata->detail = rda_http_detail(error, NULL);
+		edata->hint = NULL;
+		edata->sqlerrcode = MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T');
+		MemoryContextSwitchTo(old);
+	}
+
+	if (previous_hook != NULL)
+		previous_hook(edata);
+}
+
+void
+rda_error_rewrite_init(void)
+{
+	previous_hook = emit_log_hook;
+	emit_log_hook = rewrite_error;
+}

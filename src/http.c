@@ -1,0 +1,150 @@
+/*
+ * http.c
+ *		Answers in the form that PostgREST sends on as HTTP: an error of SQLSTATE
+ *		PGRST, whose message is the body and whose detail has status and headers,
+ *		and the setting response.headers.
+ *
+ * Nothing of the caller's is in a header but a request id of harmless
+ * characters.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+
+#include "http.h"
+
+#define REALM "Bearer realm=\"revdesk\""
+#define MAX_REQUEST_ID 128
+
+const RdaHttpError rda_http_unauthenticated = {
+	401, "credentials_required", "authentication required",
+	"Send the header \"Authorization: Bearer <API key>\".",
+	REALM
+};
+
+const RdaHttpError rda_http_invalid_token = {
+	401, "invalid_token", "API key or session rejected", NULL,
+	REALM ", error=\"invalid_token\""
+};
+
+const RdaHttpError rda_http_invalid_request = {
+	400, "invalid_request", "malformed request",
+	"Send one credential, in the Authorization header, and none in the path.",
+	REALM ", error=\"invalid_request\""
+};
+
+const RdaHttpError rda_http_forbidden = {
+	403, "insufficient_scope", "not allowed for this API key or session", NULL,
+	REALM ", error=\"insufficient_scope\""
+};
+
+/*
+ * May this text of a caller be sent back in a header?  1 to 128 letters,
+ * digits, and ._:-
+ */
+bool
+rda_http_is_request_id(const char *str)
+{
+	Size		len = strspn(str,
+							 "0123456789abcdefghijklmnopqrstuvwxyz"
+							 "ABCDEFGHIJKLMNOPQRSTUVWXYZ._:-");
+
+	return len > 0 && len <= MAX_REQUEST_ID && str[len] == '\0';
+}
+
+static void
+append_member(StringInfo json, const char *name, const char *value)
+{
+	escape_json(json, name);
+	appendStringInfoChar(json, ':');
+	if (value == NULL)
+		appendStringInfoString(json, "null");
+	else
+		escape_json(json, value);
+}
+
+/*
+ * The MESSAGE that PostgREST makes the body of: palloc'd.
+ *
+ * details: NULL for none.
+ */
+char *
+rda_http_message(const RdaHttpError *error, const char *details)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	append_member(&json, "code", error->code);
+	appendStringInfoChar(&json, ',');
+	append_member(&json, "message", error->message);
+	appendStringInfoChar(&json, ',');
+	append_member(&json, "details", details);
+	appendStringInfoChar(&json, ',');
+	append_member(&json, "hint", error->hint);
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+/*
+ * The DETAIL that PostgREST takes status and headers from: palloc'd.
+ *
+ * request_id: as rda_http_is_request_id() allows; NULL for none.
+ */
+char *
+rda_http_detail(const RdaHttpError *error, const char *request_id)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"status\":%d,\"headers\":{", error->status);
+	append_member(&json, "Cache-Control", "no-store");
+	if (error->challenge != NULL)
+	{
+		appendStringInfoChar(&json, ',');
+		append_member(&json, "WWW-Authenticate", error->challenge);
+	}
+	if (request_id != NULL)
+	{
+		appendStringInfoChar(&json, ',');
+		append_member(&json, "X-Request-Id", request_id);
+	}
+	appendStringInfoString(&json, "}}");
+	return json.data;
+}
+
+/*
+ * Raise an error that PostgREST answers with error's status.
+ *
+ * request_id: NULL for none.  reason: a sentence for the server log alone; NULL
+ * for none.
+ */
+void
+rda_http_raise(const RdaHttpError *error, const char *request_id,
+			   const char *reason)
+{
+	error_context_stack = NULL;
+	ereport(ERROR,
+			(errcode(MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T')),
+			 errmsg_internal("%s", rda_http_message(error, NULL)),
+			 errdetail_internal("%s", rda_http_detail(error, request_id)),
+			 reason ? errdetail_log("%s", reason) : 0,
+			 errhidestmt(true),
+			 errhidecontext(true)));
+}
+
+/*
+ * Have PostgREST send the request id with a successful response.
+ */
+void
+rda_http_set_headers(const char *request_id)
+{
+	char	   *headers = psprintf("[{\"X-Request-Id\":\"%s\"}]", request_id);
+
+	Assert(rda_http_is_request_id(request_id));
+	(void) set_config_option("response.headers", headers,
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+							 true, 0, false);
+}

@@ -1,0 +1,30 @@
+/*
+ * http.h
+ *		Answers in the form that PostgREST sends on as HTTP.
+ */
+#ifndef RDA_HTTP_H
+#define RDA_HTTP_H
+
+/* An error as the caller of an API sees it; RFC 6750 has the codes. */
+typedef struct RdaHttpError
+{
+	int			status;
+	const char *code;			/* stable; in the body */
+	const char *message;
+	const char *hint;			/* NULL for none */
+	const char *challenge;		/* of WWW-Authenticate; NULL for no such header */
+} RdaHttpError;
+
+extern const RdaHttpError rda_http_unauthenticated;
+extern const RdaHttpError rda_http_invalid_token;
+extern const RdaHttpError rda_http_invalid_request;
+extern const RdaHttpError rda_http_forbidden;
+
+extern bool rda_http_is_request_id(const char *str);
+extern void rda_http_raise(const RdaHttpError *error, const char *request_id,
+						   const char *reason) pg_attribute_noreturn();
+extern char *rda_http_message(const RdaHttpError *error, const char *details);
+extern char *rda_http_detail(const RdaHttpError *error, const char *request_id);
+extern void rda_http_set_headers(const char *request_id);
+
+#endif							/* RDA_HTTP_H */
