@@ -181,7 +181,7 @@ BEGIN
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
       SELECT revdesk.forbid_caching();
-      SELECT made.new_key_id, made.token FROM @extschema@.revdesk_rotate_key(id, grace) AS made;
+      SELECT made.key_id, made.token FROM @extschema@.revdesk_rotate_key(id, grace) AS made;
     END;
     COMMENT ON FUNCTION {schema}.rotate_api_key IS
       'Replace an API key by a new one with the same properties; the response is the only one that shows it. The old one ends now, or after the grace.';

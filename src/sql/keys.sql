@@ -71,10 +71,13 @@ BEGIN
       advice := 'Environments are "production" and "development".';
     WHEN key.scope = 'user' AND (key.tenant_id IS NOT NULL OR key.user_id IS NULL) THEN
       problem := 'a key of scope "user" needs a user and no tenant';
+      advice := 'It sees the user''s own rows and every tenant that the user is a member of.';
     WHEN key.scope <> 'user' AND key.tenant_id IS NULL THEN
       problem := format('a key of scope "%s" needs a tenant', key.scope);
+      advice := 'An organization for scope "organization", a sub-entity for scope "sub_entity".';
     WHEN key.expires_at <= clock_timestamp() THEN
       problem := 'the expiry of a key must be in the future';
+      advice := 'Leave expires_at out for a key that does not expire.';
     WHEN key.key_hash IS NULL OR octet_length(key.key_hash) <> 32 THEN
       problem := 'a key hash must have 32 bytes';
       advice := 'It is the SHA-256 of the whole key, prefix included.';
@@ -82,13 +85,15 @@ BEGIN
          AND (cardinality(key.allowed_networks) NOT BETWEEN 1 AND 1000
               OR array_position(key.allowed_networks, NULL) IS NOT NULL) THEN
       problem := 'allowed networks must be 1 to 1000 networks, none of them null';
+      advice := 'Leave allowed_networks out for a key that is accepted from anywhere.';
     WHEN key.metadata IS NULL OR jsonb_typeof(key.metadata) <> 'object'
          OR octet_length(key.metadata::text) > 16384 THEN
       problem := 'metadata must be a JSON object of at most 16384 bytes';
+      advice := 'Leave metadata out for an empty one.';
     ELSE
       RETURN;
   END CASE;
-  RAISE invalid_parameter_value USING MESSAGE = problem, HINT = COALESCE(advice, '');
+  RAISE invalid_parameter_value USING MESSAGE = problem, HINT = advice;
 END
 $$;
 COMMENT ON FUNCTION revdesk.check_key(revdesk.api_keys) IS
@@ -310,12 +315,12 @@ $$;
 COMMENT ON FUNCTION revdesk_revoke_key(uuid, text) IS
   'Rejects a key from the next authentication on; a transaction that acts for it ends as it began. True if this call revoked it, false if it was revoked before. For an admin key whose scope holds it, a session of the user who made it, or with UPDATE on revdesk.api_keys.';
 
-CREATE FUNCTION revdesk_rotate_key(
-  key_id uuid, grace interval DEFAULT '0', OUT new_key_id uuid, OUT token text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION revdesk.rotate_key(
+  old_key_id uuid, grace interval, OUT new_key_id uuid, OUT token text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  old revdesk.api_keys := revdesk.lock_key(key_id);
+  old revdesk.api_keys := revdesk.lock_key(old_key_id);
   new revdesk.api_keys := old;
   ends timestamptz := clock_timestamp() + grace;
 BEGIN
@@ -324,7 +329,7 @@ BEGIN
   END IF;
   IF old.revoked_at IS NOT NULL OR old.replaced_by IS NOT NULL OR old.expires_at <= clock_timestamp() THEN
     RAISE object_not_in_prerequisite_state USING
-      MESSAGE = format('key "%s" is revoked, expired or already rotated', key_id),
+      MESSAGE = format('key "%s" is revoked, expired or already rotated', old.id),
       HINT = 'Make a new key with revdesk_create_key().';
   END IF;
 
@@ -346,8 +351,17 @@ BEGIN
   END IF;
 END
 $$;
+COMMENT ON FUNCTION revdesk.rotate_key(uuid, interval) IS
+  'revdesk_rotate_key(), whose parameter and result have one name, which PL/pgSQL does not take.';
+
+CREATE FUNCTION revdesk_rotate_key(
+  key_id uuid, grace interval DEFAULT '0', OUT key_id uuid, OUT token text)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT made.new_key_id, made.token FROM revdesk.rotate_key($1, $2) AS made;
+END;
 COMMENT ON FUNCTION revdesk_rotate_key(uuid, interval) IS
-  'Makes a key with all properties of another and returns it, this once. The old one ends now, or with a grace, expires after it. Rights as for revdesk_create_key and revdesk_revoke_key. 55000 for a key that has ended or been rotated.';
+  'Makes a key with all properties of another and returns it, this once. The old one ends now, or with a grace, expires after it; revoking the new one does not end it. Rights as for revdesk_create_key and revdesk_revoke_key. 55000 for a key that has ended or been rotated.';
 
 CREATE FUNCTION revdesk_issue_token(
   name text, tenant_id uuid DEFAULT NULL, access text DEFAULT 'write',

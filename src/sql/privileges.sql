@@ -59,12 +59,14 @@ TO PUBLIC;
 GRANT USAGE ON SCHEMA revdesk TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
   revdesk.check_relation(regclass), revdesk.check_column(regclass, name),
-  revdesk.relation_tree(regclass), revdesk.protect_relation(regclass, revdesk.protected_tables),
+  revdesk.relation_tree(regclass), revdesk.protect_relation(regclass, revdesk.protected_tables, boolean),
+  revdesk.fill_umbrella_column(regclass, revdesk.protected_tables, boolean),
   revdesk.unprotect_relation(regclass, revdesk.protected_tables),
   revdesk.create_umbrella_trigger(regclass, revdesk.protected_tables),
   revdesk.set_umbrella(), revdesk.is_umbrella_of(uuid, uuid),
   revdesk.create_policies(regclass, revdesk.protected_tables), revdesk.drop_policies(regclass),
-  revdesk.revoke_dangerous(regclass), revdesk.create_index(regclass, name)
+  revdesk.revoke_dangerous(regclass), revdesk.create_index(regclass, name, text),
+  revdesk.adds_child(pg_ddl_command)
 TO PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON revdesk.protected_tables TO PUBLIC;
 

@@ -208,7 +208,37 @@ $$;
 COMMENT ON FUNCTION revdesk.create_umbrella_trigger(regclass, revdesk.protected_tables) IS
   'Makes the trigger that keeps the umbrella column right, or drops it where there is no such column.';
 
-CREATE FUNCTION revdesk.protect_relation(target regclass, declared revdesk.protected_tables) RETURNS void
+-- The rows that were there before the trigger.  An update of them fires the
+-- table's own triggers with the caller's rights, so it needs a caller who asked
+-- for it: who merely attaches a partition, maybe of somebody else, gets an error.
+CREATE FUNCTION revdesk.fill_umbrella_column(
+  target regclass, declared revdesk.protected_tables, may_update boolean)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  wrong text := format('NOT revdesk.is_umbrella_of(%I, %I)', declared.umbrella_column, declared.tenant_column);
+  found boolean;
+BEGIN
+  IF may_update THEN
+    EXECUTE format('UPDATE ONLY %1$s SET %2$I = %2$I WHERE %3$s', target, declared.umbrella_column, wrong);
+    RETURN;
+  END IF;
+  EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s WHERE %s)', target, wrong) INTO found;
+  IF found THEN
+    RAISE check_violation USING
+      MESSAGE = format('column "%s" of table %s must hold the umbrella of each row''s tenant',
+                       declared.umbrella_column, target),
+      HINT = format('Call revdesk_protect() for %s, then revdesk_unprotect(), and try again.', target);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION revdesk.fill_umbrella_column(regclass, revdesk.protected_tables, boolean) IS
+  'Makes the umbrella column right in all rows, or raises 23514 where it is not and may_update is false.';
+
+CREATE FUNCTION revdesk.protect_relation(
+  target regclass, declared revdesk.protected_tables, may_update boolean)
+RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -218,8 +248,7 @@ BEGIN
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', target);
   PERFORM revdesk.create_umbrella_trigger(target, declared);
   IF declared.umbrella_column IS NOT NULL THEN
-    EXECUTE format('UPDATE ONLY %1$s SET %2$I = %2$I WHERE NOT revdesk.is_umbrella_of(%2$I, %3$I)',
-                   target, declared.umbrella_column, declared.tenant_column);
+    PERFORM revdesk.fill_umbrella_column(target, declared, may_update);
   END IF;
   PERFORM revdesk.drop_policies(target);
   PERFORM revdesk.create_policies(target, declared);
@@ -227,10 +256,10 @@ BEGIN
   PERFORM revdesk.revoke_dangerous(target);
 END
 $$;
-COMMENT ON FUNCTION revdesk.protect_relation(regclass, revdesk.protected_tables) IS
-  'What revdesk_protect() does to one table of a tree.';
+COMMENT ON FUNCTION revdesk.protect_relation(regclass, revdesk.protected_tables, boolean) IS
+  'What revdesk_protect() does to one table of a tree. may_update: rows with a wrong umbrella column may be updated.';
 
-CREATE FUNCTION revdesk.create_index(target regclass, name name) RETURNS name
+CREATE FUNCTION revdesk.create_index(target regclass, name name, suffices text DEFAULT NULL) RETURNS name
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -240,7 +269,8 @@ BEGIN
     SELECT FROM pg_index
     JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
     JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-    WHERE indrelid = target AND attname = name AND indisvalid AND indpred IS NULL AND amname = 'btree')
+    WHERE indrelid = target AND attname = name AND indisvalid AND amname = 'btree'
+      AND (indpred IS NULL OR pg_get_expr(indpred, indrelid) = suffices))
   THEN
     RETURN NULL;
   END IF;
@@ -251,8 +281,8 @@ BEGIN
   RETURN created;
 END
 $$;
-COMMENT ON FUNCTION revdesk.create_index(regclass, name) IS
-  'Makes an index led by the column and returns its name; null if there is one already.';
+COMMENT ON FUNCTION revdesk.create_index(regclass, name, text) IS
+  'Makes an index led by the column and returns its name; null if there is one already. A partial one will do if its condition reads as suffices.';
 
 CREATE FUNCTION revdesk_protect(
   target regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
@@ -288,11 +318,12 @@ BEGIN
   declared.walk_up := COALESCE(walk_up, false);
 
   FOR relation IN SELECT revdesk.relation_tree(target) LOOP
-    PERFORM revdesk.protect_relation(relation, declared);
+    PERFORM revdesk.protect_relation(relation, declared, true);
   END LOOP;
   declared.created_indexes := declared.created_indexes || array_remove(ARRAY[
     revdesk.create_index(target, tenant_column),
-    revdesk.create_index(target, owner_column),
+    -- An owner counts for rows without a tenant only.
+    revdesk.create_index(target, owner_column, '(' || quote_ident(tenant_column) || ' IS NULL)'),
     revdesk.create_index(target, umbrella_column)], NULL);
 
   DELETE FROM revdesk.protected_tables AS registered WHERE registered.relation = target;
@@ -351,8 +382,15 @@ $$;
 COMMENT ON FUNCTION revdesk_unprotect(regclass) IS
   'Undoes revdesk_protect(): its policies, trigger and indexes go, row security is as it was before. Privileges that were revoked stay so. For the table''s owner. 55000 for a table that is not protected.';
 
+CREATE FUNCTION revdesk.adds_child(command pg_ddl_command) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_adds_child';
+COMMENT ON FUNCTION revdesk.adds_child(pg_ddl_command) IS
+  'Did the command give a table a partition or an inheritance child?';
+
 -- A partition read by its own name has only its own policies, so one that
--- appears later needs them at once.
+-- appears later needs them at once.  Only the commands that add one count: a
+-- restore alters partitions, too, after the registry is filled and before it
+-- makes the policies itself.
 CREATE FUNCTION revdesk.protect_new_partitions() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -362,7 +400,7 @@ BEGIN
   FOR found IN
     WITH RECURSIVE changed AS (
       SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
-      WHERE classid = 'pg_class'::regclass AND object_type = 'table'
+      WHERE classid = 'pg_class'::regclass AND object_type = 'table' AND revdesk.adds_child(command)
     ), ancestors (objid, ancestor) AS (
       SELECT objid, objid FROM changed
       UNION
@@ -375,7 +413,7 @@ BEGIN
     CROSS JOIN LATERAL revdesk.relation_tree(ancestors.objid) AS member
     WHERE NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = member AND polname = 'revdesk_permit')
   LOOP
-    PERFORM revdesk.protect_relation(found.relation, found.declared);
+    PERFORM revdesk.protect_relation(found.relation, found.declared, false);
   END LOOP;
 END
 $$;
