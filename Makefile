@@ -9,11 +9,12 @@ MODULE_big = revdesk_auth
 OBJS = \
 	src/errors.o \
 	src/terms.o src/token.o src/secret.o \
-	src/guc.o src/relations.o src/json_pick.o src/http.o \
-	src/context.o src/key_lookup.o src/tenancy.o \
+	src/rate_limit.o \
+	src/guc.o src/shmem.o src/relations.o src/json_pick.o src/http.o \
+	src/context.o src/key_lookup.o src/tenancy.o src/usage.o \
 	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o \
 	src/ddl_command.o \
-	src/request.o src/error_rewrite.o \
+	src/request.o src/error_rewrite.o src/usage_report.o src/usage_worker.o \
 	src/scope_support.o \
 	src/revdesk_auth.o
 
@@ -24,6 +25,8 @@ SQL_PARTS = \
 	src/sql/authenticate.sql \
 	src/sql/scope.sql \
 	src/sql/authority.sql \
+	src/sql/audit.sql \
+	src/sql/usage.sql \
 	src/sql/tenants.sql \
 	src/sql/keys.sql \
 	src/sql/protect.sql \

@@ -8,7 +8,12 @@
  */
 #include "postgres.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
 #include "access/detoast.h"
+#include "catalog/pg_type.h"
+#include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/inet.h"
@@ -22,70 +27,79 @@
 #include "pg_compat.h"
 #include "tenancy.h"
 #include "token.h"
+#include "usage.h"
 
 #define NOT_A_KEY "The text is not an API key."
 
 PG_FUNCTION_INFO_V1(revdesk_authenticate);
 PG_FUNCTION_INFO_V1(revdesk_deauthenticate);
 
+/* What the server log says of a denial. */
+static const char *const reasons[RDA_DENIALS] = {
+	[RDA_DENIED_UNKNOWN] = "There is no such key.",
+	[RDA_DENIED_REVOKED] = "The key is revoked.",
+	[RDA_DENIED_EXPIRED] = "The key has expired.",
+	[RDA_DENIED_ENVIRONMENT] = "Keys of this environment are not accepted here.",
+	[RDA_DENIED_NETWORK] = "The client's address is outside the key's networks.",
+	[RDA_DENIED_USER] = "The user of the key is disabled.",
+	[RDA_DENIED_TENANT] = "The tenant of the key, or its umbrella, is suspended.",
+	[RDA_DENIED_LIMIT] = "The key, or its organization, is over its limit.",
+};
+
 /*
- * Does the client's address lie in one of these networks?  Without an address
- * (unix socket) it does not.
+ * The address that the connection comes from, as text; NULL for a unix socket
+ * and where there is no connection.
+ */
+const char *
+rda_authenticate_connection_address(void)
+{
+	if (MyProcPort == NULL ||
+		(MyProcPort->raddr.addr.ss_family != AF_INET &&
+		 MyProcPort->raddr.addr.ss_family != AF_INET6))
+		return NULL;
+	return MyProcPort->remote_host;
+}
+
+/*
+ * Does the client's address lie in one of these networks?  One that is not
+ * known, or is no address, does not.
  */
 static bool
-client_is_in(ArrayType *networks)
+client_is_in(ArrayType *networks, const char *address)
 {
-	LOCAL_FCINFO(fcinfo, 0);
-	Datum		address;
+	char		buffer[16];
+	Datum		client;
 	Datum	   *elements;
 	bool	   *nulls;
 	int			count;
 
-	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
-	address = inet_client_addr(fcinfo);
-	if (fcinfo->isnull)
+	if (address == NULL ||
+		(inet_pton(AF_INET, address, buffer) != 1 &&
+		 inet_pton(AF_INET6, address, buffer) != 1))
 		return false;
+	client = DirectFunctionCall1(inet_in, CStringGetDatum(address));
 
 	deconstruct_array(networks, CIDROID, -1, false, TYPALIGN_INT,
 					  &elements, &nulls, &count);
 	for (int i = 0; i < count; i++)
 	{
 		if (!nulls[i] &&
-			DatumGetBool(DirectFunctionCall2(network_subeq, address, elements[i])))
+			DatumGetBool(DirectFunctionCall2(network_subeq, client, elements[i])))
 			return true;
 	}
 	return false;
 }
 
 /*
- * Check the tenant of a key and complete the context from it.  Returns the
- * reason for a rejection, or NULL.
- */
-static const char *
-check_tenant(const RdaKey *key, RdaContext *context)
-{
-	RdaTenant	tenant;
-
-	if (!key->tenant_id.present)
-		return NULL;
-	if (!rda_tenant_find(&key->tenant_id.value, &tenant))
-		return "The tenant of the key does not exist.";
-	if (tenant.suspended)
-		return "The tenant of the key, or its umbrella, is suspended.";
-	context->umbrella_id.present = true;
-	context->umbrella_id.value = tenant.umbrella_id;
-	return NULL;
-}
-
-/*
- * Make the context that a key stands for.  Returns the reason for a rejection,
- * for the server log alone, or NULL.
+ * Make the context that a key stands for.  Returns why it is denied, or
+ * RDA_DENIALS if it is not.
  *
- * Expiry is held against the wall clock: now() would accept an expired key in
- * a transaction that began before.
+ * tenant: filled in if the key has one.  Expiry is held against the wall
+ * clock: now() would accept an expired key in a transaction that began before.
  */
-static const char *
-check_key(const RdaKey *key, RdaContext *context)
+static RdaDenial
+check_key(const RdaKey *key, const char *address, RdaTenant *tenant,
+		  RdaContext *context)
 {
 	memset(context, 0, sizeof(RdaContext));
 	context->scope = key->scope;
@@ -96,17 +110,51 @@ check_key(const RdaKey *key, RdaContext *context)
 	context->user_id = key->user_id;
 
 	if (key->revoked)
-		return "The key is revoked.";
+		return RDA_DENIED_REVOKED;
 	if (!TIMESTAMP_IS_NOEND(key->expires_at) &&
 		key->expires_at <= GetCurrentTimestamp())
-		return "The key has expired.";
+		return RDA_DENIED_EXPIRED;
 	if (!rda_guc_environment_is_accepted(key->environment))
-		return "Keys of this environment are not accepted here.";
-	if (key->allowed_networks != NULL && !client_is_in(key->allowed_networks))
-		return "The client's address is outside the key's networks.";
+		return RDA_DENIED_ENVIRONMENT;
+	if (key->allowed_networks != NULL &&
+		!client_is_in(key->allowed_networks, address))
+		return RDA_DENIED_NETWORK;
 	if (key->user_id.present && !rda_user_is_enabled(&key->user_id.value))
-		return "The user of the key is disabled.";
-	return check_tenant(key, context);
+		return RDA_DENIED_USER;
+	if (!key->tenant_id.present)
+		return RDA_DENIALS;
+	if (!rda_tenant_find(&key->tenant_id.value, tenant) || tenant->suspended)
+		return RDA_DENIED_TENANT;
+	context->umbrella_id = (RdaId) {true, tenant->umbrella_id};
+	return RDA_DENIALS;
+}
+
+/*
+ * Take the request out of the budget of a key or an organization.  Returns
+ * false if it is over the limit.
+ */
+static bool
+take(const pg_uuid_t *id, const RdaLimits *limits, RdaOutcome *outcome)
+{
+	RdaBudget	budget;
+	bool		within;
+
+	if (!rda_limits_any(limits))
+		return true;
+	if (!rda_usage_is_available())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("keys with limits need revdesk_auth in shared_preload_libraries")));
+	if (!rda_usage_take(id, limits, &budget, &within))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("no room to hold a key to its limits"),
+				 errhint("Increase \"revdesk.max_tracked_keys\".")));
+
+	if (!outcome->limited || !within || budget.remaining < outcome->budget.remaining)
+		outcome->budget = budget;
+	outcome->limited = true;
+	return within;
 }
 
 /*
@@ -147,36 +195,110 @@ rda_authenticate_act_for(const RdaContext *context)
 	rda_context_set(context);
 }
 
+static bool
+is_current_key(const pg_uuid_t *id)
+{
+	const RdaContext *current = rda_context_current();
+
+	return current != NULL && rda_id_is(&current->key_id, id);
+}
+
+/*
+ * Deny a token, and count that.  key: NULL if it is of none.
+ */
+static void
+deny(const RdaKey *key, RdaDenial denial, const char *address,
+	 RdaOutcome *outcome)
+{
+	outcome->denial = denial;
+	outcome->reason = reasons[denial];
+	if (key != NULL)
+		outcome->reason = psprintf("%s Key: %s.", reasons[denial],
+								   DatumGetCString(DirectFunctionCall1(uuid_out,
+																	   UUIDPGetDatum(&key->id))));
+	rda_usage_count_denial(key ? &key->id : NULL, denial);
+	rda_usage_count_failure(address);
+}
+
+/*
+ * Admit a key that was found: check it, hold it to its limits, act for it.
+ *
+ * The key that the transaction acts for already is checked again, but neither
+ * limited nor counted: it is one request.
+ */
+static void
+admit(const RdaKey *key, const char *address, RdaOutcome *outcome)
+{
+	RdaContext	context;
+	RdaTenant	tenant;
+	bool		again = is_current_key(&key->id);
+	RdaDenial	denial = check_key(key, address, &tenant, &context);
+
+	if (denial == RDA_DENIALS && !again &&
+		(!take(&key->id, &key->limits, outcome) ||
+		 (key->tenant_id.present &&
+		  !take(&tenant.umbrella_id, &tenant.limits, outcome))))
+		denial = RDA_DENIED_LIMIT;
+	if (denial != RDA_DENIALS)
+	{
+		deny(key, denial, address, outcome);
+		return;
+	}
+
+	rda_authenticate_act_for(&context);
+	outcome->accepted = true;
+	if (!again)
+		rda_usage_count(&key->id, address);
+}
+
 /*
  * Set the transaction's context from a token.
  *
- * token: len bytes, not necessarily NUL-terminated.  Returns NULL, or if the
- * token is rejected, the reason, palloc'd or static, for the server log alone:
- * the caller must answer all reasons alike.  Raises 25001 when the transaction
- * acts for another key.
+ * token: len bytes, not necessarily NUL-terminated.  address: of the client, as
+ * text, or NULL.  If *outcome is not accepted nothing was set, and the caller
+ * must answer all denials but RDA_DENIED_LIMIT alike.  Raises 25001 when the
+ * transaction acts for another key, and an error when the key has limits that
+ * it cannot be held to.
  */
-const char *
-rda_authenticate_token(const char *token, Size len)
+void
+rda_authenticate_token(const char *token, Size len, const char *address,
+					   RdaOutcome *outcome)
 {
 	uint8		digest[RDA_DIGEST_LEN];
 	RdaKey		key;
-	RdaContext	context;
-	const char *reason;
 
+	memset(outcome, 0, sizeof(RdaOutcome));
+	if (rda_usage_is_braked(address))
+	{
+		outcome->denial = RDA_DENIED_UNKNOWN;
+		outcome->reason = "Too many attempts from this address have failed.";
+		return;
+	}
 	if (!rda_token_is_valid(token, len))
-		return NOT_A_KEY;
+	{
+		deny(NULL, RDA_DENIED_UNKNOWN, address, outcome);
+		outcome->reason = NOT_A_KEY;
+		return;
+	}
 
 	rda_secret_digest(token, len, digest);
-	if (!rda_key_find(digest, &key))
-		return "There is no such key.";
+	if (rda_key_find(digest, &key))
+		admit(&key, address, outcome);
+	else
+		deny(NULL, RDA_DENIED_UNKNOWN, address, outcome);
+}
 
-	reason = check_key(&key, &context);
-	if (reason != NULL)
-		return psprintf("%s Key: %s.", reason,
-						DatumGetCString(DirectFunctionCall1(uuid_out,
-															UUIDPGetDatum(&key.id))));
-	rda_authenticate_act_for(&context);
-	return NULL;
+static void
+raise_limit(const RdaOutcome *outcome)
+{
+	error_context_stack = NULL;
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("API key is over its limit"),
+			 errdetail("Retry after %lld seconds.", (long long) outcome->budget.reset),
+			 errdetail_log("%s", outcome->reason),
+			 errhidestmt(true),
+			 errhidecontext(true)));
 }
 
 /*
@@ -188,17 +310,24 @@ rda_authenticate_token(const char *token, Size len)
 Datum
 revdesk_authenticate(PG_FUNCTION_ARGS)
 {
-	text	   *token;
-	const char *reason;
+	const char *address = rda_authenticate_connection_address();
+	RdaOutcome	outcome;
 
 	if (PG_ARGISNULL(0) ||
 		toast_raw_datum_size(PG_GETARG_DATUM(0)) != RDA_TOKEN_LEN + VARHDRSZ)
-		rda_error_rejected(NOT_A_KEY);
+		rda_authenticate_token("", 0, address, &outcome);
+	else
+	{
+		text	   *token = PG_GETARG_TEXT_PP(0);
 
-	token = PG_GETARG_TEXT_PP(0);
-	reason = rda_authenticate_token(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token));
-	if (reason != NULL)
-		rda_error_rejected(reason);
+		rda_authenticate_token(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token),
+							   address, &outcome);
+	}
+
+	if (!outcome.accepted && outcome.denial == RDA_DENIED_LIMIT)
+		raise_limit(&outcome);
+	if (!outcome.accepted)
+		rda_error_rejected(outcome.reason);
 	PG_RETURN_VOID();
 }
 

@@ -6,8 +6,21 @@
 #define RDA_AUTHENTICATE_H
 
 #include "context.h"
+#include "rate_limit.h"
 
-extern const char *rda_authenticate_token(const char *token, Size len);
+/* What became of a token. */
+typedef struct RdaOutcome
+{
+	bool		accepted;
+	RdaDenial	denial;			/* if not accepted */
+	const char *reason;			/* a sentence for the server log alone */
+	bool		limited;		/* is there a limit, which budget tells of? */
+	RdaBudget	budget;
+} RdaOutcome;
+
+extern const char *rda_authenticate_connection_address(void);
+extern void rda_authenticate_token(const char *token, Size len,
+								   const char *address, RdaOutcome *outcome);
 extern void rda_authenticate_act_for(const RdaContext *context);
 
 #endif							/* RDA_AUTHENTICATE_H */

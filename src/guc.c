@@ -2,8 +2,8 @@
  * guc.c
  *		Plain settings, those that an administrator chooses.
  *
- * All are PGC_SUSET: they can be set for a database or a role, but never at
- * the wish of a caller that they hold back.
+ * Those that hold callers back are PGC_SUSET: they can be set for a database
+ * or a role, but never at the wish of a caller.
  *
  * The settings that carry and show the context are in context.c.
  */
@@ -11,6 +11,7 @@
 
 #include <limits.h>
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
@@ -22,6 +23,12 @@ bool		rda_guc_http_errors;
 char	   *rda_guc_tenant_claim;
 int			rda_guc_session_access;
 int			rda_guc_max_session_age;
+int			rda_guc_max_tracked_keys;
+int			rda_guc_flush_interval;
+int			rda_guc_usage_retention;
+int			rda_guc_trusted_proxies;
+int			rda_guc_failures_per_minute;
+bool		rda_guc_rate_limit_headers;
 
 static char *accepted_environments;
 static char *session_roles;
@@ -180,6 +187,49 @@ define_request_settings(void)
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
+static void
+define_usage_settings(void)
+{
+	DefineCustomIntVariable("revdesk.trusted_proxies",
+							"How many proxies in front append to X-Forwarded-For.",
+							"The client's address is the one that the outermost of them saw. 0: it is the connection's.",
+							&rda_guc_trusted_proxies, 0, 0, 16,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("revdesk.failures_per_minute",
+							"How many failed attempts from one address are let through in a minute.",
+							"More are refused unseen, valid keys too. 0: no brake.",
+							&rda_guc_failures_per_minute, 0, 0, 1000000,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("revdesk.rate_limit_headers",
+							 "Sends the remaining budget of limited keys with successful responses.",
+							 NULL,
+							 &rda_guc_rate_limit_headers, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+
+	/* The worker's settings are the server's: PGC_SIGHUP. */
+	DefineCustomIntVariable("revdesk.flush_interval",
+							"How often counts are written to revdesk.key_usage.",
+							NULL,
+							&rda_guc_flush_interval, 10, 1, 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("revdesk.usage_retention",
+							"How long rows of revdesk.key_usage are kept.",
+							"0: for ever.",
+							&rda_guc_usage_retention, 400 * 24 * 60, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
+
+	/* PGC_POSTMASTER, since it sizes shared memory. */
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("revdesk.max_tracked_keys",
+								"How many keys are counted and limited at a time.",
+								"About 250 bytes of shared memory each.",
+								&rda_guc_max_tracked_keys, 20000, 100, 10000000,
+								PGC_POSTMASTER, 0, NULL, NULL, NULL);
+}
+
 /*
  * Define the settings.
  */
@@ -196,4 +246,5 @@ rda_guc_init(void)
 							   assign_accepted_environments,
 							   NULL);
 	define_request_settings();
+	define_usage_settings();
 }

@@ -11,6 +11,12 @@ extern bool rda_guc_http_errors;
 extern char *rda_guc_tenant_claim;
 extern int	rda_guc_session_access;
 extern int	rda_guc_max_session_age;
+extern int	rda_guc_max_tracked_keys;
+extern int	rda_guc_flush_interval;
+extern int	rda_guc_usage_retention;
+extern int	rda_guc_trusted_proxies;
+extern int	rda_guc_failures_per_minute;
+extern bool rda_guc_rate_limit_headers;
 
 extern bool rda_guc_role_has_sessions(const char *role);
 extern bool rda_guc_path_is_public(const char *path);

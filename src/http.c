@@ -21,23 +21,23 @@
 const RdaHttpError rda_http_unauthenticated = {
 	401, "credentials_required", "authentication required",
 	"Send the header \"Authorization: Bearer <API key>\".",
-	REALM
+	REALM, NULL
 };
 
 const RdaHttpError rda_http_invalid_token = {
 	401, "invalid_token", "API key or session rejected", NULL,
-	REALM ", error=\"invalid_token\""
+	REALM ", error=\"invalid_token\"", NULL
 };
 
 const RdaHttpError rda_http_invalid_request = {
 	400, "invalid_request", "malformed request",
 	"Send one credential, in the Authorization header, and none in the path.",
-	REALM ", error=\"invalid_request\""
+	REALM ", error=\"invalid_request\"", NULL
 };
 
 const RdaHttpError rda_http_forbidden = {
 	403, "insufficient_scope", "not allowed for this API key or session", NULL,
-	REALM ", error=\"insufficient_scope\""
+	REALM ", error=\"insufficient_scope\"", NULL
 };
 
 /*
@@ -89,6 +89,24 @@ rda_http_message(const RdaHttpError *error, const char *details)
 }
 
 /*
+ * The fields RateLimit-Policy and RateLimit (IETF draft
+ * draft-ietf-httpapi-ratelimit-headers, 10): palloc'd.
+ */
+static char *
+budget_policy(const RdaBudget *budget)
+{
+	return psprintf("\"default\";q=%lld;w=%lld", (long long) budget->limit,
+					(long long) budget->window);
+}
+
+static char *
+budget_state(const RdaBudget *budget)
+{
+	return psprintf("\"default\";r=%lld;t=%lld", (long long) budget->remaining,
+					(long long) budget->reset);
+}
+
+/*
  * The DETAIL that PostgREST takes status and headers from: palloc'd.
  *
  * request_id: as rda_http_is_request_id() allows; NULL for none.
@@ -105,6 +123,14 @@ rda_http_detail(const RdaHttpError *error, const char *request_id)
 	{
 		appendStringInfoChar(&json, ',');
 		append_member(&json, "WWW-Authenticate", error->challenge);
+	}
+	if (error->budget != NULL)
+	{
+		appendStringInfo(&json, ",\"Retry-After\":\"%lld\",",
+						 (long long) error->budget->reset);
+		append_member(&json, "RateLimit-Policy", budget_policy(error->budget));
+		appendStringInfoChar(&json, ',');
+		append_member(&json, "RateLimit", budget_state(error->budget));
 	}
 	if (request_id != NULL)
 	{
@@ -136,15 +162,51 @@ rda_http_raise(const RdaHttpError *error, const char *request_id,
 }
 
 /*
- * Have PostgREST send the request id with a successful response.
+ * Raise 429 with the fields that tell when to come back.
  */
 void
-rda_http_set_headers(const char *request_id)
+rda_http_raise_limit(const RdaBudget *budget, const char *request_id,
+					 const char *reason)
 {
-	char	   *headers = psprintf("[{\"X-Request-Id\":\"%s\"}]", request_id);
+	RdaHttpError error = {
+		429, "rate_limited", "too many requests",
+		"Wait for as many seconds as the header Retry-After says.", NULL, budget
+	};
 
-	Assert(rda_http_is_request_id(request_id));
-	(void) set_config_option("response.headers", headers,
+	rda_http_raise(&error, request_id, reason);
+}
+
+/*
+ * Have PostgREST send one more header with a successful response.
+ *
+ * Appends to the JSON array in response.headers, if there is one.
+ */
+void
+rda_http_add_header(const char *name, const char *value)
+{
+	const char *old = GetConfigOption("response.headers", true, false);
+	StringInfoData headers;
+
+	initStringInfo(&headers);
+	if (old == NULL || *old == '\0')
+		appendStringInfoChar(&headers, '[');
+	else
+		appendStringInfo(&headers, "%.*s,", (int) strlen(old) - 1, old);
+	appendStringInfoChar(&headers, '{');
+	append_member(&headers, name, value);
+	appendStringInfoString(&headers, "}]");
+	(void) set_config_option("response.headers", headers.data,
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
 							 true, 0, false);
+}
+
+
+/*
+ * Have it send how much of a limit is left.
+ */
+void
+rda_http_add_budget(const RdaBudget *budget)
+{
+	rda_http_add_header("RateLimit-Policy", budget_policy(budget));
+	rda_http_add_header("RateLimit", budget_state(budget));
 }

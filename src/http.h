@@ -5,6 +5,8 @@
 #ifndef RDA_HTTP_H
 #define RDA_HTTP_H
 
+#include "rate_limit.h"
+
 /* An error as the caller of an API sees it; RFC 6750 has the codes. */
 typedef struct RdaHttpError
 {
@@ -13,6 +15,7 @@ typedef struct RdaHttpError
 	const char *message;
 	const char *hint;			/* NULL for none */
 	const char *challenge;		/* of WWW-Authenticate; NULL for no such header */
+	const RdaBudget *budget;	/* that was exceeded, for 429; else NULL */
 } RdaHttpError;
 
 extern const RdaHttpError rda_http_unauthenticated;
@@ -25,6 +28,9 @@ extern void rda_http_raise(const RdaHttpError *error, const char *request_id,
 						   const char *reason) pg_attribute_noreturn();
 extern char *rda_http_message(const RdaHttpError *error, const char *details);
 extern char *rda_http_detail(const RdaHttpError *error, const char *request_id);
-extern void rda_http_set_headers(const char *request_id);
+extern void rda_http_raise_limit(const RdaBudget *budget, const char *request_id,
+								 const char *reason) pg_attribute_noreturn();
+extern void rda_http_add_header(const char *name, const char *value);
+extern void rda_http_add_budget(const RdaBudget *budget);
 
 #endif							/* RDA_HTTP_H */

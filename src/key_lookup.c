@@ -69,6 +69,7 @@ unpack_key(HeapTuple row, TupleDesc desc, RdaKey *key)
 
 	value = heap_getattr(row, Anum_api_keys_allowed_networks, desc, &isnull);
 	key->allowed_networks = isnull ? NULL : DatumGetArrayTypePCopy(value);
+	rda_relations_read_limits(row, desc, Anum_api_keys_rate_limit, &key->limits);
 }
 
 /*

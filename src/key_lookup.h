@@ -8,6 +8,7 @@
 #include "datatype/timestamp.h"
 #include "utils/array.h"
 
+#include "rate_limit.h"
 #include "secret.h"
 #include "terms.h"
 
@@ -22,6 +23,7 @@ typedef struct RdaKey
 	bool		revoked;
 	TimestampTz expires_at;		/* DT_NOEND for never */
 	ArrayType  *allowed_networks;	/* of cidr; NULL for any network */
+	RdaLimits	limits;
 } RdaKey;
 
 extern bool rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key);

@@ -22,9 +22,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -139,6 +142,43 @@ rda_scan_end(RdaScan *scan)
 {
 	systable_endscan(scan->scan);
 	table_close(scan->table, AccessShareLock);
+}
+
+/*
+ * Is the extension installed in this database?
+ */
+bool
+rda_relations_exist(void)
+{
+	return OidIsValid(get_extension_oid("revdesk_auth", true));
+}
+
+/*
+ * Read the columns rate_limit, rate_period, rate_burst, quota, quota_period,
+ * of which the first has this number.
+ */
+void
+rda_relations_read_limits(HeapTuple row, TupleDesc desc, AttrNumber first,
+						  RdaLimits *limits)
+{
+	Datum		values[5];
+	bool		nulls[5];
+
+	memset(limits, 0, sizeof(RdaLimits));
+	for (int i = 0; i < 5; i++)
+		values[i] = heap_getattr(row, first + i, desc, &nulls[i]);
+	if (!nulls[0])
+	{
+		limits->rate = DatumGetInt32(values[0]);
+		limits->rate_period = strcmp(TextDatumGetCString(values[1]), "minute") == 0 ?
+			SECS_PER_MINUTE : 1;
+		limits->burst = nulls[2] ? limits->rate : DatumGetInt32(values[2]);
+	}
+	if (!nulls[3])
+	{
+		limits->quota = DatumGetInt64(values[3]);
+		limits->quota_is_monthly = strcmp(TextDatumGetCString(values[4]), "month") == 0;
+	}
 }
 
 /*

@@ -8,6 +8,8 @@
 #include "access/genam.h"
 #include "utils/rel.h"
 
+#include "rate_limit.h"
+
 typedef enum RdaTable
 {
 	RDA_API_KEYS,
@@ -30,6 +32,7 @@ typedef enum RdaIndex
 #define Anum_tenants_id 1
 #define Anum_tenants_umbrella_id 2
 #define Anum_tenants_suspended_at 3
+#define Anum_tenants_rate_limit 4
 
 #define Anum_users_id 1
 #define Anum_users_disabled_at 2
@@ -48,6 +51,7 @@ typedef enum RdaIndex
 #define Anum_api_keys_revoked_at 8
 #define Anum_api_keys_expires_at 9
 #define Anum_api_keys_allowed_networks 10
+#define Anum_api_keys_rate_limit 11 /* the first of the limits' columns */
 
 /* A scan of one of the tables; see rda_scan_begin(). */
 typedef struct RdaScan
@@ -60,6 +64,9 @@ extern void rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal,
 						   Datum key);
 extern HeapTuple rda_scan_next(RdaScan *scan);
 extern void rda_scan_end(RdaScan *scan);
+extern void rda_relations_read_limits(HeapTuple row, TupleDesc desc,
+									  AttrNumber first, RdaLimits *limits);
+extern bool rda_relations_exist(void);
 extern uint64 rda_relations_generation(void);
 extern void rda_relations_init(void);
 

@@ -41,6 +41,7 @@ typedef struct Request
 {
 	const char *path;
 	const char *request_id;
+	const char *forwarded_for;
 	const char *key;			/* the text that was sent as a key */
 	const char *subject;		/* of the session */
 	const char *tenant;			/* that the session picks */
@@ -127,12 +128,13 @@ read_headers(Request *request)
 {
 	enum
 	{
-		API_KEY, AUTHORIZATION, REQUEST_ID, COUNT
+		API_KEY, AUTHORIZATION, REQUEST_ID, FORWARDED_FOR, COUNT
 	};
 	RdaJsonMember headers[COUNT] = {
 		[API_KEY].name = "x-api-key",
 		[AUTHORIZATION].name = "authorization",
 		[REQUEST_ID].name = "x-request-id",
+		[FORWARDED_FOR].name = "x-forwarded-for",
 	};
 	const char *json = get_setting("request.headers");
 
@@ -143,6 +145,7 @@ read_headers(Request *request)
 
 	if (headers[REQUEST_ID].text != NULL && rda_http_is_request_id(headers[REQUEST_ID].text))
 		request->request_id = headers[REQUEST_ID].text;
+	request->forwarded_for = headers[FORWARDED_FOR].text;
 	if (headers[API_KEY].present)
 		take_key(request, headers[API_KEY].text ? headers[API_KEY].text : "");
 	if (headers[AUTHORIZATION].present)
@@ -255,13 +258,48 @@ authenticate_session(const Request *request)
 	rda_authenticate_act_for(&context);
 }
 
+/*
+ * The client's address: of the connection or, behind proxies that are trusted,
+ * the one that the outermost of them saw.  NULL if not known.
+ */
+static const char *
+client_address(const Request *request)
+{
+	char	   *list;
+	char	   *address = NULL;
+
+	if (rda_guc_trusted_proxies == 0)
+		return rda_authenticate_connection_address();
+	if (request->forwarded_for == NULL)
+		return NULL;
+
+	list = pstrdup(request->forwarded_for);
+	for (int i = 0; i < rda_guc_trusted_proxies; i++)
+	{
+		if (address != NULL && address == list)
+			return NULL;		/* fewer addresses than proxies */
+		if (address != NULL)
+			address[-1] = '\0';
+		address = strrchr(list, ',');
+		address = address == NULL ? list : address + 1;
+	}
+	address += strspn(address, " \t");
+	return pnstrdup(address, strcspn(address, " \t"));
+}
+
 static void
 authenticate_key(const Request *request)
 {
-	const char *reason = rda_authenticate_token(request->key, strlen(request->key));
+	RdaOutcome	outcome;
 
-	if (reason != NULL)
-		refuse(request, &rda_http_invalid_token, reason);
+	rda_authenticate_token(request->key, strlen(request->key),
+						   client_address(request), &outcome);
+	if (!outcome.accepted && outcome.denial == RDA_DENIED_LIMIT)
+		rda_http_raise_limit(&outcome.budget, request->request_id, outcome.reason);
+	if (!outcome.accepted)
+		refuse(request, &rda_http_invalid_token, outcome.reason);
+	if (outcome.limited && rda_guc_rate_limit_headers)
+		rda_http_add_budget(&outcome.budget);
 }
 
 /*
@@ -277,6 +315,8 @@ revdesk_authenticate_request(PG_FUNCTION_ARGS)
 	read_headers(&request);
 	check_path(&request);
 	read_claims(&request);
+	if (request.request_id != NULL)
+		rda_http_add_header("X-Request-Id", request.request_id);
 
 	if (request.key != NULL && (request.subject != NULL || request.has_token))
 		refuse(&request, &rda_http_invalid_request, "The request has a key and a session.");
@@ -288,8 +328,5 @@ revdesk_authenticate_request(PG_FUNCTION_ARGS)
 		refuse(&request, &rda_http_invalid_token, "The bearer token has no subject.");
 	else if (request.path == NULL || !rda_guc_path_is_public(request.path))
 		refuse(&request, &rda_http_unauthenticated, NULL);
-
-	if (request.request_id != NULL)
-		rda_http_set_headers(request.request_id);
 	PG_RETURN_VOID();
 }

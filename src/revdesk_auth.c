@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "context.h"
@@ -16,6 +17,9 @@
 #include "guc.h"
 #include "relations.h"
 #include "scope_support.h"
+#include "shmem.h"
+#include "usage.h"
+#include "usage_worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -25,6 +29,12 @@ void
 _PG_init(void)
 {
 	rda_guc_init();
+	if (process_shared_preload_libraries_in_progress)
+	{
+		rda_shmem_init();
+		rda_usage_init();
+		rda_usage_worker_init();
+	}
 	rda_relations_init();
 	rda_context_init();
 	rda_error_rewrite_init();

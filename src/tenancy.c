@@ -102,7 +102,8 @@ is_current(uint64 generation)
  * Read one tenants row.  umbrella_id is absent for an organization.
  */
 static bool
-read_tenant(const pg_uuid_t *id, RdaId *umbrella_id, bool *suspended)
+read_tenant(const pg_uuid_t *id, RdaId *umbrella_id, bool *suspended,
+			RdaLimits *limits)
 {
 	RdaScan		scan;
 	HeapTuple	row;
@@ -120,6 +121,7 @@ read_tenant(const pg_uuid_t *id, RdaId *umbrella_id, bool *suspended)
 			umbrella_id->value = *DatumGetUUIDP(value);
 		(void) heap_getattr(row, Anum_tenants_suspended_at, desc, &isnull);
 		*suspended = !isnull;
+		rda_relations_read_limits(row, desc, Anum_tenants_rate_limit, limits);
 	}
 	rda_scan_end(&scan);
 	return row != NULL;
@@ -142,7 +144,7 @@ rda_tenant_find(const pg_uuid_t *id, RdaTenant *tenant)
 		return true;
 	}
 
-	if (!read_tenant(id, &umbrella_id, &tenant->suspended))
+	if (!read_tenant(id, &umbrella_id, &tenant->suspended, &tenant->limits))
 		return false;
 	tenant->id = *id;
 	tenant->umbrella_id = umbrella_id.present ? umbrella_id.value : *id;
@@ -151,7 +153,8 @@ rda_tenant_find(const pg_uuid_t *id, RdaTenant *tenant)
 		RdaId		none;
 		bool		umbrella_suspended;
 
-		if (!read_tenant(&umbrella_id.value, &none, &umbrella_suspended))
+		if (!read_tenant(&umbrella_id.value, &none, &umbrella_suspended,
+						 &tenant->limits))
 			return false;
 		tenant->suspended |= umbrella_suspended;
 	}

@@ -5,6 +5,7 @@
 #ifndef RDA_TENANCY_H
 #define RDA_TENANCY_H
 
+#include "rate_limit.h"
 #include "terms.h"
 
 typedef struct RdaTenant
@@ -12,6 +13,7 @@ typedef struct RdaTenant
 	pg_uuid_t	id;
 	pg_uuid_t	umbrella_id;	/* its own id, if it is an organization */
 	bool		suspended;		/* it or its umbrella */
+	RdaLimits	limits;			/* of the umbrella */
 } RdaTenant;
 
 /* Tenants' ids, sorted as memcmp() does. */

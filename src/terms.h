@@ -33,6 +33,20 @@ typedef enum RdaEnvironment
 	RDA_ENVIRONMENT_DEVELOPMENT = 2
 } RdaEnvironment;
 
+/* Why a key was rejected. */
+typedef enum RdaDenial
+{
+	RDA_DENIED_UNKNOWN,			/* or malformed; there is no key to count for */
+	RDA_DENIED_REVOKED,
+	RDA_DENIED_EXPIRED,
+	RDA_DENIED_ENVIRONMENT,
+	RDA_DENIED_NETWORK,
+	RDA_DENIED_USER,
+	RDA_DENIED_TENANT,
+	RDA_DENIED_LIMIT,
+	RDA_DENIALS					/* how many there are; also: not denied */
+} RdaDenial;
+
 /* A uuid that may be absent; value is all zeros then. */
 typedef struct RdaId
 {

@@ -33,7 +33,9 @@ CREATE VIEW revdesk_keys WITH (security_barrier = true) AS
 SELECT keys.id AS key_id, keys.name, keys.scope, keys.tenant_id, keys.user_id,
        keys.access, keys.environment, keys.hint, keys.created_at, keys.created_by,
        keys.expires_at, keys.revoked_at, keys.revoked_by, keys.revoked_reason,
-       keys.replaced_by, keys.allowed_networks, keys.metadata
+       keys.replaced_by, keys.allowed_networks, keys.rate_limit, keys.rate_period,
+       keys.rate_burst, keys.quota, keys.quota_period, keys.metadata,
+       revdesk.last_used(keys.id) AS last_used_at
 FROM revdesk.api_keys AS keys
 WHERE keys.id = revdesk_key_id()
    OR (revdesk_session_started() IS NOT NULL AND keys.created_by = revdesk_user_id()
@@ -189,6 +191,9 @@ BEGIN
   key.id := COALESCE(key.id, gen_random_uuid());
   key.created_at := now();
   key.created_by := COALESCE(@extschema@.revdesk_user_id(), key.created_by, key.user_id);
+  -- A row type has none of the table's defaults.
+  key.rate_period := COALESCE(key.rate_period, 'second');
+  key.quota_period := COALESCE(key.quota_period, 'day');
   PERFORM revdesk.check_key(key);
   PERFORM revdesk.authorize_key(key);
   INSERT INTO revdesk.api_keys VALUES ((key).*);
@@ -225,6 +230,7 @@ BEGIN
   key.metadata := metadata;
   key.key_hash := revdesk.token_hash(token);
   key.hint := right(token, 4);
+  key.origin := 'created';
   key_id := revdesk.insert_key(key);
 END
 $$;
@@ -257,6 +263,7 @@ BEGIN
   key.metadata := metadata;
   key.key_hash := key_hash;
   key.hint := hint;
+  key.origin := 'imported';
   RETURN revdesk.insert_key(key);
 END
 $$;
@@ -335,6 +342,7 @@ BEGIN
 
   token := revdesk.new_token();
   new.id := NULL;
+  new.origin := 'rotated';
   new.key_hash := revdesk.token_hash(token);
   new.hint := right(token, 4);
   new_key_id := revdesk.insert_key(new);

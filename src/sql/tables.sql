@@ -17,10 +17,18 @@ CREATE TABLE revdesk.tenants (
   id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
   umbrella_id uuid REFERENCES revdesk.tenants (id),
   suspended_at timestamptz,
+  rate_limit integer,
+  rate_period text NOT NULL DEFAULT 'second',
+  rate_burst integer,
+  quota bigint,
+  quota_period text NOT NULL DEFAULT 'day',
   name text NOT NULL,
   created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
   CONSTRAINT tenants_name_check
     CHECK (pg_catalog.char_length(name) BETWEEN 1 AND 200 AND name !~ '[[:cntrl:]]'),
+  CONSTRAINT tenants_rate_check CHECK (rate_limit BETWEEN 1 AND 1000000 AND rate_period IN ('second', 'minute')),
+  CONSTRAINT tenants_burst_check CHECK (rate_burst BETWEEN 1 AND 1000000),
+  CONSTRAINT tenants_quota_check CHECK (quota BETWEEN 1 AND 1000000000000 AND quota_period IN ('day', 'month')),
   CONSTRAINT tenants_not_own_umbrella CHECK (umbrella_id <> id)
 );
 CREATE INDEX tenants_umbrella_id_idx ON revdesk.tenants (umbrella_id);
@@ -68,6 +76,11 @@ CREATE TABLE revdesk.api_keys (
   revoked_at timestamptz,
   expires_at timestamptz,
   allowed_networks cidr[],
+  rate_limit integer,
+  rate_period text NOT NULL DEFAULT 'second',
+  rate_burst integer,
+  quota bigint,
+  quota_period text NOT NULL DEFAULT 'day',
   name text NOT NULL,
   hint text,
   created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -75,6 +88,7 @@ CREATE TABLE revdesk.api_keys (
   revoked_by uuid REFERENCES revdesk.users (id),
   revoked_reason text,
   replaced_by uuid REFERENCES revdesk.api_keys (id),
+  origin text NOT NULL DEFAULT 'created',
   metadata jsonb NOT NULL DEFAULT '{}',
   CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash),
   CONSTRAINT api_keys_key_hash_check CHECK (pg_catalog.octet_length(key_hash) = 32),
@@ -85,6 +99,10 @@ CREATE TABLE revdesk.api_keys (
   CONSTRAINT api_keys_environment_check CHECK (environment IN ('production', 'development')),
   CONSTRAINT api_keys_name_check
     CHECK (pg_catalog.char_length(name) BETWEEN 1 AND 200 AND name !~ '[[:cntrl:]]'),
+  CONSTRAINT api_keys_rate_check CHECK (rate_limit BETWEEN 1 AND 1000000 AND rate_period IN ('second', 'minute')),
+  CONSTRAINT api_keys_burst_check CHECK (rate_burst BETWEEN 1 AND 1000000),
+  CONSTRAINT api_keys_quota_check CHECK (quota BETWEEN 1 AND 1000000000000 AND quota_period IN ('day', 'month')),
+  CONSTRAINT api_keys_origin_check CHECK (origin IN ('created', 'imported', 'rotated')),
   CONSTRAINT api_keys_hint_check CHECK (pg_catalog.char_length(hint) = 4),
   CONSTRAINT api_keys_reason_check CHECK (pg_catalog.char_length(revoked_reason) <= 1000),
   CONSTRAINT api_keys_networks_check

@@ -1,0 +1,180 @@
+/*
+ * rate_limit.c
+ *		Rate limits and quotas over one atomic number each.
+ *
+ * Rates are held by the generic cell rate algorithm (ITU-T I.371): the number
+ * is the time at which the bucket will be full again, in microseconds of a
+ * clock that nobody sets.  Quotas count in the day or month (UTC) that stands
+ * in the upper bits of the number.  Both change by compare-and-swap alone: what
+ * passes is exact however many backends take at once.
+ *
+ * Never raises, never allocates.
+ */
+#include "postgres.h"
+
+#include "portability/instr_time.h"
+#include "utils/datetime.h"
+#include "utils/timestamp.h"
+
+#include "rate_limit.h"
+
+/* The quota's number: a window's index above, a count below. */
+#define COUNT_BITS 40
+#define COUNT_MASK ((UINT64CONST(1) << COUNT_BITS) - 1)
+
+static int64
+monotonic_now(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (int64) INSTR_TIME_GET_MICROSEC(now);
+}
+
+/*
+ * The day or month that is now, as an index, and the seconds until its end.
+ */
+static uint64
+current_window(bool monthly, int64 *left)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		day = now / USECS_PER_DAY + POSTGRES_EPOCH_JDATE;
+	int			year;
+	int			month;
+	int			mday;
+
+	if (!monthly)
+	{
+		*left = SECS_PER_DAY - (now / USECS_PER_SEC) % SECS_PER_DAY;
+		return day;
+	}
+	j2date(day, &year, &month, &mday);
+	*left = (int64) (date2j(year, month + 1, 1) - day) * SECS_PER_DAY -
+		(now / USECS_PER_SEC) % SECS_PER_DAY;
+	return (uint64) year * MONTHS_PER_YEAR + month;
+}
+
+static bool
+take_rate(RdaBucket *bucket, const RdaLimits *limits, RdaBudget *budget)
+{
+	int64		interval = (int64) limits->rate_period * USECS_PER_SEC / limits->rate;
+	int64		capacity = interval * limits->burst;
+	int64		now = monotonic_now();
+	uint64		old = pg_atomic_read_u64(&bucket->arrival);
+	int64		start;
+	int64		next;
+
+	do
+	{
+		/*
+		 * A number far ahead is of a clock that began anew, or of limits that
+		 * were wider: it must not lock the key out for longer than a window.
+		 */
+		start = Min(Max((int64) old, now), now + capacity);
+		next = start + interval;
+		if (next - now > capacity)
+		{
+			*budget = (RdaBudget) {
+				.exceeded = true,
+				.reset = (next - capacity - now + USECS_PER_SEC - 1) / USECS_PER_SEC,
+				.limit = limits->burst,
+				.window = limits->rate_period
+			};
+			return false;
+		}
+	} while (!pg_atomic_compare_exchange_u64(&bucket->arrival, &old, (uint64) next));
+
+	*budget = (RdaBudget) {
+		.remaining = (capacity - (next - now)) / interval,
+		.reset = (next - now + USECS_PER_SEC - 1) / USECS_PER_SEC,
+		.limit = limits->burst,
+		.window = limits->rate_period
+	};
+	return true;
+}
+
+static bool
+take_quota(RdaBucket *bucket, const RdaLimits *limits, RdaBudget *budget)
+{
+	int64		left;
+	uint64		window = current_window(limits->quota_is_monthly, &left);
+	uint64		old = pg_atomic_read_u64(&bucket->quota);
+	uint64		used;
+
+	do
+	{
+		used = old >> COUNT_BITS == window ? (old & COUNT_MASK) : 0;
+		if (used >= (uint64) limits->quota)
+		{
+			*budget = (RdaBudget) {
+				.exceeded = true,
+				.reset = left,
+				.limit = limits->quota,
+				.window = limits->quota_is_monthly ? 30 * SECS_PER_DAY : SECS_PER_DAY
+			};
+			return false;
+		}
+	} while (!pg_atomic_compare_exchange_u64(&bucket->quota, &old,
+											 window << COUNT_BITS | (used + 1)));
+
+	/* The rate, if there is one, says more about the next requests. */
+	if (limits->rate == 0 || (int64) (limits->quota - used - 1) < budget->remaining)
+		*budget = (RdaBudget) {
+			.remaining = limits->quota - used - 1,
+			.reset = left,
+			.limit = limits->quota,
+			.window = limits->quota_is_monthly ? 30 * SECS_PER_DAY : SECS_PER_DAY
+		};
+	return true;
+}
+
+bool
+rda_limits_any(const RdaLimits *limits)
+{
+	return limits->rate > 0 || limits->quota > 0;
+}
+
+void
+rda_bucket_init(RdaBucket *bucket)
+{
+	pg_atomic_init_u64(&bucket->arrival, 0);
+	pg_atomic_init_u64(&bucket->quota, 0);
+}
+
+/*
+ * Take one request.  Returns false, with nothing taken of what exceeded, when
+ * it is over a limit; *budget says how the limit stands that binds first.
+ */
+bool
+rda_bucket_take(RdaBucket *bucket, const RdaLimits *limits, RdaBudget *budget)
+{
+	memset(budget, 0, sizeof(RdaBudget));
+	if (limits->rate > 0 && !take_rate(bucket, limits, budget))
+		return false;
+	return limits->quota == 0 || take_quota(bucket, limits, budget);
+}
+
+/*
+ * Would rda_bucket_take() refuse by the rate?
+ */
+bool
+rda_bucket_is_empty(RdaBucket *bucket, const RdaLimits *limits)
+{
+	int64		interval = (int64) limits->rate_period * USECS_PER_SEC / limits->rate;
+	int64		capacity = interval * limits->burst;
+	int64		now = monotonic_now();
+	int64		start = Min(Max((int64) pg_atomic_read_u64(&bucket->arrival), now),
+							now + capacity);
+
+	return start + interval - now > capacity;
+}
+
+/*
+ * Would a new bucket be as good as this one?
+ */
+bool
+rda_bucket_is_idle(RdaBucket *bucket)
+{
+	return (int64) pg_atomic_read_u64(&bucket->arrival) <= monotonic_now() &&
+		pg_atomic_read_u64(&bucket->quota) == 0;
+}

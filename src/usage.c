@@ -1,0 +1,583 @@
+/*
+ * usage.c
+ *		What became of the requests of each key, counted in shared memory, and
+ *		the buckets of the rate limits.
+ *
+ * A count is neither undone when its transaction rolls back nor needs one that
+ * may write: it works on a GET and on a standby.
+ *
+ * Locking: a hash table in partitions, a lock each.  To add or remove an entry
+ * hold its partition's lock exclusively; to find one, shared: that keeps the
+ * entry in place.  Its numbers are atomics, its address has a spinlock.  To go
+ * through the whole table hold all locks, taken in order.  No lock is held
+ * across palloc, ereport(ERROR) or any catalog access.
+ *
+ * When the table is full, a key that has no entry yet is not counted ("dropped"
+ * counts these), and one that has limits cannot be admitted: the caller must
+ * refuse it.
+ *
+ * At a clean shutdown the table goes to a file, as pg_stat_statements does it,
+ * and comes back at the start; at a crash it is lost.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "utils/hsearch.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "shmem.h"
+#include "usage.h"
+
+#define PARTITIONS 64
+#define BRAKES 65536
+#define DUMP_FILE "pg_stat/revdesk_auth.stat"
+#define DUMP_MAGIC 0x52444131	/* changes with the layout of Dumped */
+
+typedef struct EntryKey
+{
+	Oid			database;
+	pg_uuid_t	id;
+} EntryKey;
+
+typedef struct Entry
+{
+	EntryKey	key;			/* first, as dynahash wants it */
+	pg_atomic_uint64 requests;
+	pg_atomic_uint64 denied[RDA_DENIALS];
+	pg_atomic_uint64 last_used;
+	RdaBucket	bucket;
+	slock_t		mutex;			/* of the address */
+	char		address[RDA_ADDRESS_LEN];
+} Entry;
+
+typedef struct Shared
+{
+	LWLockPadded *locks;		/* PARTITIONS of them */
+	pg_atomic_uint64 dropped;
+	pg_atomic_uint32 flushing;	/* is a flush between its COMMIT and the end? */
+
+	/* Of failed attempts, by hash of the address: no number of them fills it. */
+	RdaBucket	brakes[BRAKES];
+} Shared;
+
+/* An entry in the file. */
+typedef struct Dumped
+{
+	RdaUsage	usage;
+	uint64		arrival;
+	uint64		quota;
+} Dumped;
+
+static Shared *shared = NULL;
+static HTAB *entries = NULL;
+
+static Size
+shmem_size(void)
+{
+	return add_size(MAXALIGN(sizeof(Shared)),
+					hash_estimate_size(rda_guc_max_tracked_keys, sizeof(Entry)));
+}
+
+static void
+lock_all(LWLockMode mode)
+{
+	for (int i = 0; i < PARTITIONS; i++)
+		LWLockAcquire(&shared->locks[i].lock, mode);
+}
+
+static void
+unlock_all(void)
+{
+	for (int i = PARTITIONS; --i >= 0;)
+		LWLockRelease(&shared->locks[i].lock);
+}
+
+static void
+init_entry(Entry *entry)
+{
+	pg_atomic_init_u64(&entry->requests, 0);
+	for (int i = 0; i < RDA_DENIALS; i++)
+		pg_atomic_init_u64(&entry->denied[i], 0);
+	pg_atomic_init_u64(&entry->last_used, 0);
+	rda_bucket_init(&entry->bucket);
+	SpinLockInit(&entry->mutex);
+	entry->address[0] = '\0';
+}
+
+/*
+ * Where a key's entry is or would be.  id: NULL for that of no known key.
+ */
+static LWLock *
+entry_lock(Oid database, const pg_uuid_t *id, EntryKey *key, uint32 *hash)
+{
+	memset(key, 0, sizeof(EntryKey));
+	key->database = database;
+	if (id != NULL)
+		key->id = *id;
+	*hash = get_hash_value(entries, key);
+	return &shared->locks[*hash % PARTITIONS].lock;
+}
+
+/*
+ * Find a key's entry or make it, and keep it in place until release_entry().
+ * Returns NULL, with nothing to release, when the table is full.
+ */
+static Entry *
+acquire_entry(const pg_uuid_t *id, LWLock **lock)
+{
+	EntryKey	key;
+	uint32		hash;
+	Entry	   *entry;
+	bool		found;
+
+	*lock = entry_lock(MyDatabaseId, id, &key, &hash);
+	LWLockAcquire(*lock, LW_SHARED);
+	entry = hash_search_with_hash_value(entries, &key, hash, HASH_FIND, NULL);
+	if (entry != NULL)
+		return entry;
+	LWLockRelease(*lock);
+
+	LWLockAcquire(*lock, LW_EXCLUSIVE);
+	entry = hash_search_with_hash_value(entries, &key, hash, HASH_ENTER_NULL, &found);
+	if (entry != NULL && !found)
+		init_entry(entry);
+	if (entry != NULL)
+		return entry;
+	LWLockRelease(*lock);
+	pg_atomic_fetch_add_u64(&shared->dropped, 1);
+	return NULL;
+}
+
+static void
+release_entry(LWLock *lock)
+{
+	LWLockRelease(lock);
+}
+
+/*
+ * Is there shared memory, since the server preloads the library?
+ */
+bool
+rda_usage_is_available(void)
+{
+	return shared != NULL;
+}
+
+/*
+ * Count a request that was accepted.
+ *
+ * address: of the client, as text; NULL if not known.
+ */
+void
+rda_usage_count(const pg_uuid_t *id, const char *address)
+{
+	LWLock	   *lock;
+	Entry	   *entry;
+
+	if (shared == NULL)
+		return;
+	entry = acquire_entry(id, &lock);
+	if (entry == NULL)
+		return;
+
+	pg_atomic_fetch_add_u64(&entry->requests, 1);
+	pg_atomic_write_u64(&entry->last_used, (uint64) GetCurrentTimestamp());
+	SpinLockAcquire(&entry->mutex);
+	strlcpy(entry->address, address ? address : "", RDA_ADDRESS_LEN);
+	SpinLockRelease(&entry->mutex);
+	release_entry(lock);
+}
+
+/*
+ * Count a request that was rejected.
+ *
+ * id: NULL if the request had no known key.
+ */
+void
+rda_usage_count_denial(const pg_uuid_t *id, RdaDenial denial)
+{
+	LWLock	   *lock;
+	Entry	   *entry;
+
+	if (shared == NULL)
+		return;
+	entry = acquire_entry(id, &lock);
+	if (entry == NULL)
+		return;
+	pg_atomic_fetch_add_u64(&entry->denied[denial], 1);
+	release_entry(lock);
+}
+
+/*
+ * Take a request out of the budget of a key or an organization; *within says
+ * whether it was within the limits.  Returns false, with *within and *budget
+ * undefined, if there is no room to hold it to them.
+ */
+bool
+rda_usage_take(const pg_uuid_t *id, const RdaLimits *limits,
+			   RdaBudget *budget, bool *within)
+{
+	LWLock	   *lock;
+	Entry	   *entry;
+
+	if (shared == NULL)
+		return false;
+	entry = acquire_entry(id, &lock);
+	if (entry == NULL)
+		return false;
+	*within = rda_bucket_take(&entry->bucket, limits, budget);
+	release_entry(lock);
+	return true;
+}
+
+static RdaBucket *
+brake(const char *address, RdaLimits *limits)
+{
+	*limits = (RdaLimits) {
+		.rate = rda_guc_failures_per_minute,
+		.rate_period = SECS_PER_MINUTE,
+		.burst = rda_guc_failures_per_minute
+	};
+	return &shared->brakes[hash_bytes((const unsigned char *) address,
+									  strlen(address)) % BRAKES];
+}
+
+/*
+ * Have so many attempts from this address failed that the next ones are to be
+ * refused unseen?
+ */
+bool
+rda_usage_is_braked(const char *address)
+{
+	RdaLimits	limits;
+
+	return shared != NULL && address != NULL && rda_guc_failures_per_minute > 0 &&
+		rda_bucket_is_empty(brake(address, &limits), &limits);
+}
+
+/*
+ * Count an attempt from this address that failed.
+ */
+void
+rda_usage_count_failure(const char *address)
+{
+	RdaLimits	limits;
+	RdaBudget	budget;
+
+	if (shared == NULL || address == NULL || rda_guc_failures_per_minute == 0)
+		return;
+	(void) rda_bucket_take(brake(address, &limits), &limits, &budget);
+}
+
+/*
+ * Requests that were not counted, since the table was full.
+ */
+uint64
+rda_usage_dropped(void)
+{
+	return shared == NULL ? 0 : pg_atomic_read_u64(&shared->dropped);
+}
+
+static void
+read_entry(Entry *entry, RdaUsage *usage)
+{
+	memset(usage, 0, sizeof(RdaUsage));
+	usage->database = entry->key.database;
+	usage->id = entry->key.id;
+	usage->requests = pg_atomic_read_u64(&entry->requests);
+	for (int i = 0; i < RDA_DENIALS; i++)
+		usage->denied[i] = pg_atomic_read_u64(&entry->denied[i]);
+	usage->last_used = (TimestampTz) pg_atomic_read_u64(&entry->last_used);
+	SpinLockAcquire(&entry->mutex);
+	strlcpy(usage->last_address, entry->address, RDA_ADDRESS_LEN);
+	SpinLockRelease(&entry->mutex);
+}
+
+/*
+ * What is counted and not yet flushed: an array, palloc'd, in no order.
+ *
+ * database: InvalidOid for all of them.
+ */
+RdaUsage *
+rda_usage_read(Oid database, int *count)
+{
+	RdaUsage   *usages;
+	HASH_SEQ_STATUS status;
+	Entry	   *entry;
+
+	*count = 0;
+	if (shared == NULL)
+		return NULL;
+	usages = palloc_extended(rda_guc_max_tracked_keys * sizeof(RdaUsage), MCXT_ALLOC_HUGE);
+	lock_all(LW_SHARED);
+	hash_seq_init(&status, entries);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if ((!OidIsValid(database) || entry->key.database == database) &&
+			*count < rda_guc_max_tracked_keys)
+			read_entry(entry, &usages[(*count)++]);
+	}
+	unlock_all();
+	return usages;
+}
+
+/*
+ * The same of one key of this database.  Returns false if nothing is counted.
+ */
+bool
+rda_usage_read_one(const pg_uuid_t *id, RdaUsage *usage)
+{
+	EntryKey	key;
+	uint32		hash;
+	LWLock	   *lock;
+	Entry	   *entry;
+
+	if (shared == NULL)
+		return false;
+	lock = entry_lock(MyDatabaseId, id, &key, &hash);
+	LWLockAcquire(lock, LW_SHARED);
+	entry = hash_search_with_hash_value(entries, &key, hash, HASH_FIND, NULL);
+	if (entry != NULL)
+		read_entry(entry, usage);
+	LWLockRelease(lock);
+	return entry != NULL;
+}
+
+/*
+ * Tell that what rda_usage_read() returned is about to be committed: until
+ * rda_usage_end_flush(), it must not be dumped to the file, or it would count
+ * twice.
+ */
+void
+rda_usage_begin_flush(void)
+{
+	pg_atomic_write_u32(&shared->flushing, 1);
+}
+
+/*
+ * Take off the counters what was flushed, or nothing, with a count of 0.
+ */
+void
+rda_usage_end_flush(const RdaUsage *flushed, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		EntryKey	key;
+		uint32		hash;
+		LWLock	   *lock;
+		Entry	   *entry;
+
+		lock = entry_lock(flushed[i].database, &flushed[i].id, &key, &hash);
+		LWLockAcquire(lock, LW_SHARED);
+		entry = hash_search_with_hash_value(entries, &key, hash, HASH_FIND, NULL);
+		if (entry != NULL)
+		{
+			pg_atomic_fetch_sub_u64(&entry->requests, flushed[i].requests);
+			for (int j = 0; j < RDA_DENIALS; j++)
+				pg_atomic_fetch_sub_u64(&entry->denied[j], flushed[i].denied[j]);
+		}
+		LWLockRelease(lock);
+	}
+	pg_atomic_write_u32(&shared->flushing, 0);
+}
+
+static bool
+has_counts(Entry *entry)
+{
+	if (pg_atomic_read_u64(&entry->requests) > 0)
+		return true;
+	for (int i = 0; i < RDA_DENIALS; i++)
+	{
+		if (pg_atomic_read_u64(&entry->denied[i]) > 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Remove the entries of one database, or with InvalidOid those of any that
+ * hold nothing that must be kept.
+ */
+static void
+remove_entries(Oid database)
+{
+	HASH_SEQ_STATUS status;
+	Entry	   *entry;
+
+	lock_all(LW_EXCLUSIVE);
+	hash_seq_init(&status, entries);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (OidIsValid(database) ? entry->key.database == database :
+			!has_counts(entry) && rda_bucket_is_idle(&entry->bucket))
+			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
+	}
+	unlock_all();
+}
+
+/*
+ * Forget a database that is gone, or has the extension no more.
+ */
+void
+rda_usage_forget(Oid database)
+{
+	remove_entries(database);
+}
+
+/*
+ * Make room, if more than three quarters of the table are taken, by removing
+ * entries that hold nothing.
+ */
+void
+rda_usage_evict(void)
+{
+	if (hash_get_num_entries(entries) > rda_guc_max_tracked_keys / 4 * 3)
+		remove_entries(InvalidOid);
+}
+
+/*
+ * Write the table to the file, at a clean shutdown of the postmaster, when no
+ * other process is left.
+ */
+static void
+dump_entries(int code, Datum arg)
+{
+	FILE	   *file;
+	HASH_SEQ_STATUS status;
+	Entry	   *entry;
+	uint32		magic = DUMP_MAGIC;
+	bool		ok;
+
+	if (code != 0 || pg_atomic_read_u32(&shared->flushing) != 0)
+		return;
+	file = AllocateFile(DUMP_FILE ".tmp", PG_BINARY_W);
+	if (file == NULL)
+	{
+		ereport(LOG, (errcode_for_file_access(),
+					  errmsg("could not write file \"%s\": %m", DUMP_FILE ".tmp")));
+		return;
+	}
+	ok = fwrite(&magic, sizeof(magic), 1, file) == 1;
+	hash_seq_init(&status, entries);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		Dumped		dumped;
+
+		memset(&dumped, 0, sizeof(dumped));
+		read_entry(entry, &dumped.usage);
+		dumped.arrival = pg_atomic_read_u64(&entry->bucket.arrival);
+		dumped.quota = pg_atomic_read_u64(&entry->bucket.quota);
+		ok = ok && fwrite(&dumped, sizeof(dumped), 1, file) == 1;
+	}
+	ok = FreeFile(file) == 0 && ok;
+	if (ok)
+		(void) durable_rename(DUMP_FILE ".tmp", DUMP_FILE, LOG);
+	else
+	{
+		ereport(LOG, (errcode_for_file_access(),
+					  errmsg("could not write file \"%s\": %m", DUMP_FILE ".tmp")));
+		unlink(DUMP_FILE ".tmp");
+	}
+}
+
+static void
+restore_entry(const Dumped *dumped)
+{
+	EntryKey	key;
+	uint32		hash;
+	Entry	   *entry;
+
+	(void) entry_lock(dumped->usage.database, &dumped->usage.id, &key, &hash);
+	entry = hash_search(entries, &key, HASH_ENTER_NULL, NULL);
+	if (entry == NULL)
+		return;
+	init_entry(entry);
+	pg_atomic_write_u64(&entry->requests, dumped->usage.requests);
+	for (int i = 0; i < RDA_DENIALS; i++)
+		pg_atomic_write_u64(&entry->denied[i], dumped->usage.denied[i]);
+	pg_atomic_write_u64(&entry->last_used, (uint64) dumped->usage.last_used);
+	pg_atomic_write_u64(&entry->bucket.arrival, dumped->arrival);
+	pg_atomic_write_u64(&entry->bucket.quota, dumped->quota);
+	strlcpy(entry->address, dumped->usage.last_address, RDA_ADDRESS_LEN);
+}
+
+/*
+ * Read the file back, and remove it: a crash from here on must not bring back
+ * what is flushed meanwhile.
+ */
+static void
+restore_entries(void)
+{
+	FILE	   *file = AllocateFile(DUMP_FILE, PG_BINARY_R);
+	uint32		magic;
+	Dumped		dumped;
+
+	if (file == NULL)
+		return;
+	if (fread(&magic, sizeof(magic), 1, file) == 1 && magic == DUMP_MAGIC)
+	{
+		while (fread(&dumped, sizeof(dumped), 1, file) == 1)
+			restore_entry(&dumped);
+	}
+	else
+		ereport(LOG, (errmsg("ignoring file \"%s\": it is of another version", DUMP_FILE)));
+	FreeFile(file);
+	unlink(DUMP_FILE);
+}
+
+static void
+shmem_startup(LWLockPadded *locks)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(EntryKey),
+		.entrysize = sizeof(Entry),
+		.num_partitions = PARTITIONS
+	};
+	bool		found;
+
+	shared = NULL;
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	shared = ShmemInitStruct("revdesk_auth usage", sizeof(Shared), &found);
+	entries = ShmemInitHash("revdesk_auth usage entries",
+							rda_guc_max_tracked_keys, rda_guc_max_tracked_keys, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_PARTITION | HASH_FIXED_SIZE);
+	if (!found)
+	{
+		shared->locks = locks;
+		pg_atomic_init_u64(&shared->dropped, 0);
+		pg_atomic_init_u32(&shared->flushing, 0);
+		for (int i = 0; i < BRAKES; i++)
+			rda_bucket_init(&shared->brakes[i]);
+	}
+	LWLockRelease(AddinShmemInitLock);
+
+	if (!found && !IsUnderPostmaster)
+	{
+		restore_entries();
+		on_shmem_exit(dump_entries, (Datum) 0);
+	}
+}
+
+/*
+ * Ask for the shared memory.  To be called while the library is preloaded.
+ */
+void
+rda_usage_init(void)
+{
+	static const RdaShmemPart part = {
+		.size = shmem_size,
+		.tranche = "revdesk_auth usage",
+		.locks = PARTITIONS,
+		.startup = shmem_startup
+	};
+
+	rda_shmem_add(&part);
+}

@@ -1,0 +1,43 @@
+/*
+ * usage.h
+ *		What became of the requests of each key, counted in shared memory.
+ */
+#ifndef RDA_USAGE_H
+#define RDA_USAGE_H
+
+#include "datatype/timestamp.h"
+
+#include "rate_limit.h"
+#include "terms.h"
+
+/* Longest text of an address, its NUL included. */
+#define RDA_ADDRESS_LEN 48
+
+/* The counts of one key of one database, as of one moment. */
+typedef struct RdaUsage
+{
+	Oid			database;
+	pg_uuid_t	id;				/* zeros: requests with no known key */
+	uint64		requests;
+	uint64		denied[RDA_DENIALS];
+	TimestampTz last_used;		/* 0 for never */
+	char		last_address[RDA_ADDRESS_LEN];	/* empty if not known */
+} RdaUsage;
+
+extern bool rda_usage_is_available(void);
+extern void rda_usage_count(const pg_uuid_t *id, const char *address);
+extern void rda_usage_count_denial(const pg_uuid_t *id, RdaDenial denial);
+extern bool rda_usage_take(const pg_uuid_t *id, const RdaLimits *limits,
+						   RdaBudget *budget, bool *within);
+extern bool rda_usage_is_braked(const char *address);
+extern void rda_usage_count_failure(const char *address);
+extern uint64 rda_usage_dropped(void);
+extern RdaUsage *rda_usage_read(Oid database, int *count);
+extern bool rda_usage_read_one(const pg_uuid_t *id, RdaUsage *usage);
+extern void rda_usage_begin_flush(void);
+extern void rda_usage_end_flush(const RdaUsage *flushed, int count);
+extern void rda_usage_forget(Oid database);
+extern void rda_usage_evict(void);
+extern void rda_usage_init(void);
+
+#endif							/* RDA_USAGE_H */

@@ -1,0 +1,277 @@
+/*
+ * usage_worker.c
+ *		Background workers that write the counters of usage.c to
+ *		revdesk.key_usage.
+ *
+ * One launcher runs as long as the server does.  Every revdesk.flush_interval
+ * it starts a short-lived worker for each database that has something to
+ * write, one after the other, since a connection is to one database.  What
+ * cannot be written now (a lock on the table, no free worker slot) stays
+ * counted in memory for the next time.  On a standby all waits for promotion.
+ *
+ * Everything is taken off the counters right after its COMMIT, with interrupts
+ * held, so nothing is written twice or lost but by a crash of the server.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "guc.h"
+#include "relations.h"
+#include "usage.h"
+#include "usage_worker.h"
+
+#define WORKER "revdesk_auth usage worker"
+#define LAUNCHER "revdesk_auth usage launcher"
+
+/* Longer than this a worker does not wait for a lock. */
+#define LOCK_TIMEOUT "1s"
+
+PGDLLEXPORT void rda_usage_launcher_main(Datum arg) pg_attribute_noreturn();
+PGDLLEXPORT void rda_usage_worker_main(Datum arg);
+
+static void
+fill_worker(BackgroundWorker *worker, const char *name, const char *function)
+{
+	memset(worker, 0, sizeof(BackgroundWorker));
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_ConsistentState;
+	strlcpy(worker->bgw_library_name, "revdesk_auth", BGW_MAXLEN);
+	strlcpy(worker->bgw_function_name, function, BGW_MAXLEN);
+	strlcpy(worker->bgw_name, name, BGW_MAXLEN);
+	strlcpy(worker->bgw_type, name, BGW_MAXLEN);
+}
+
+static bool
+has_counts(const RdaUsage *usage)
+{
+	uint64		sum = usage->requests;
+
+	for (int i = 0; i < RDA_DENIALS; i++)
+		sum += usage->denied[i];
+	return sum > 0;
+}
+
+/*
+ * The databases that have something to write.
+ */
+static List *
+pending_databases(void)
+{
+	List	   *databases = NIL;
+	int			count;
+	RdaUsage   *usages = rda_usage_read(InvalidOid, &count);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (has_counts(&usages[i]))
+			databases = list_append_unique_oid(databases, usages[i].database);
+	}
+	pfree(usages);
+	return databases;
+}
+
+static bool
+database_exists(Oid database)
+{
+	bool		exists;
+
+	StartTransactionCommand();
+	exists = get_database_name(database) != NULL;
+	CommitTransactionCommand();
+	return exists;
+}
+
+/*
+ * Flush one database by a worker of its own, and wait for that.
+ */
+static void
+flush_database(Oid database)
+{
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+
+	if (!database_exists(database))
+	{
+		rda_usage_forget(database);
+		return;
+	}
+	fill_worker(&worker, WORKER, "rda_usage_worker_main");
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	worker.bgw_notify_pid = MyProcPid;
+	if (RegisterDynamicBackgroundWorker(&worker, &handle))
+		(void) WaitForBackgroundWorkerShutdown(handle);
+}
+
+static void
+flush_all(void)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "revdesk_auth flush",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ListCell   *cell;
+
+	foreach(cell, pending_databases())
+	{
+		flush_database(lfirst_oid(cell));
+		MemoryContextSwitchTo(context);
+		CHECK_FOR_INTERRUPTS();
+	}
+	rda_usage_evict();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/*
+ * The launcher: runs until the server stops.
+ */
+void
+rda_usage_launcher_main(Datum arg)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+
+	for (;;)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 rda_guc_flush_interval * 1000L, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (!RecoveryInProgress())
+			flush_all();
+	}
+}
+
+/*
+ * Add the counts of one key to its row of the current hour.
+ */
+static void
+write_usage(SPIPlanPtr plan, const RdaUsage *usage)
+{
+	Datum		values[4 + RDA_DENIALS];
+	char		nulls[4 + RDA_DENIALS];
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = UUIDPGetDatum(&usage->id);
+	values[1] = Int64GetDatum((int64) usage->requests);
+	values[2] = TimestampTzGetDatum(usage->last_used);
+	if (usage->last_used == 0)
+		nulls[2] = 'n';
+	values[3] = CStringGetTextDatum(usage->last_address);
+	if (usage->last_address[0] == '\0')
+		nulls[3] = 'n';
+	for (int i = 0; i < RDA_DENIALS; i++)
+		values[4 + i] = Int64GetDatum((int64) usage->denied[i]);
+	if (SPI_execute_plan(plan, values, nulls, false, 0) < 0)
+		elog(ERROR, "could not write usage");
+}
+
+static SPIPlanPtr
+prepare_write(void)
+{
+	Oid			types[4 + RDA_DENIALS] = {UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID};
+
+	for (int i = 0; i < RDA_DENIALS; i++)
+		types[4 + i] = INT8OID;
+	return SPI_prepare("SELECT revdesk.add_usage($1, $2, $3, $4, ARRAY[$5, $6, $7, $8, $9, $10, $11, $12])",
+					   lengthof(types), types);
+}
+
+/*
+ * Write what is counted for this database, in one transaction.
+ */
+static void
+flush_here(void)
+{
+	int			count;
+	RdaUsage   *usages;
+	SPIPlanPtr	plan;
+
+	usages = rda_usage_read(MyDatabaseId, &count);
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	plan = prepare_write();
+	for (int i = 0; i < count; i++)
+	{
+		if (has_counts(&usages[i]))
+			write_usage(plan, &usages[i]);
+	}
+	SPI_execute(psprintf("SELECT revdesk.audit_expiries(), revdesk.expire_usage(%d)",
+						 rda_guc_usage_retention),
+				false, 0);
+	SPI_finish();
+	PopActiveSnapshot();
+
+	HOLD_INTERRUPTS();
+	rda_usage_begin_flush();
+	CommitTransactionCommand();
+	rda_usage_end_flush(usages, count);
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * The worker of one database.
+ */
+void
+rda_usage_worker_main(Datum arg)
+{
+	MemoryContext context;
+
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
+	SetConfigOption("search_path", "pg_catalog", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("lock_timeout", LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
+
+	/* What was read must outlive the transaction that writes it. */
+	context = AllocSetContextCreate(TopMemoryContext, "revdesk_auth flush",
+									ALLOCSET_DEFAULT_SIZES);
+	pgstat_report_activity(STATE_RUNNING, "writing revdesk.key_usage");
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	if (rda_relations_exist())
+		flush_here();
+	else
+	{
+		CommitTransactionCommand();
+		rda_usage_forget(MyDatabaseId);
+	}
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/*
+ * Register the launcher.  To be called while the library is preloaded.
+ */
+void
+rda_usage_worker_init(void)
+{
+	BackgroundWorker worker;
+
+	fill_worker(&worker, LAUNCHER, "rda_usage_launcher_main");
+	worker.bgw_restart_time = 5;
+	RegisterBackgroundWorker(&worker);
+}
