@@ -10,8 +10,8 @@ OBJS = \
 	src/errors.o \
 	src/terms.o src/token.o src/secret.o \
 	src/rate_limit.o \
-	src/guc.o src/shmem.o src/relations.o src/json_pick.o src/http.o \
-	src/context.o src/key_lookup.o src/tenancy.o src/usage.o \
+	src/guc.o src/shmem.o src/relations.o src/json_pick.o src/record_file.o src/http.o \
+	src/context.o src/key_lookup.o src/tenancy.o src/brake.o src/usage.o \
 	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o \
 	src/ddl_command.o \
 	src/request.o src/error_rewrite.o src/usage_report.o src/usage_worker.o \

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "authenticate.h"
+#include "brake.h"
 #include "context.h"
 #include "errors.h"
 #include "guc.h"
@@ -61,21 +62,30 @@ rda_authenticate_connection_address(void)
 }
 
 /*
+ * Is this text an address, and nothing else?
+ */
+bool
+rda_authenticate_is_address(const char *str)
+{
+	char		buffer[16];
+
+	return inet_pton(AF_INET, str, buffer) == 1 ||
+		inet_pton(AF_INET6, str, buffer) == 1;
+}
+
+/*
  * Does the client's address lie in one of these networks?  One that is not
  * known, or is no address, does not.
  */
 static bool
 client_is_in(ArrayType *networks, const char *address)
 {
-	char		buffer[16];
 	Datum		client;
 	Datum	   *elements;
 	bool	   *nulls;
 	int			count;
 
-	if (address == NULL ||
-		(inet_pton(AF_INET, address, buffer) != 1 &&
-		 inet_pton(AF_INET6, address, buffer) != 1))
+	if (address == NULL || !rda_authenticate_is_address(address))
 		return false;
 	client = DirectFunctionCall1(inet_in, CStringGetDatum(address));
 
@@ -217,7 +227,10 @@ deny(const RdaKey *key, RdaDenial denial, const char *address,
 								   DatumGetCString(DirectFunctionCall1(uuid_out,
 																	   UUIDPGetDatum(&key->id))));
 	rda_usage_count_denial(key ? &key->id : NULL, denial);
-	rda_usage_count_failure(address);
+
+	/* A valid key over its limit is no guess: its own limit holds it back. */
+	if (denial != RDA_DENIED_LIMIT)
+		rda_brake_count_failure(address);
 }
 
 /*
@@ -268,7 +281,7 @@ rda_authenticate_token(const char *token, Size len, const char *address,
 	RdaKey		key;
 
 	memset(outcome, 0, sizeof(RdaOutcome));
-	if (rda_usage_is_braked(address))
+	if (rda_brake_is_on(address))
 	{
 		outcome->denial = RDA_DENIED_UNKNOWN;
 		outcome->reason = "Too many attempts from this address have failed.";

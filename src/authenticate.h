@@ -18,6 +18,7 @@ typedef struct RdaOutcome
 	RdaBudget	budget;
 } RdaOutcome;
 
+extern bool rda_authenticate_is_address(const char *str);
 extern const char *rda_authenticate_connection_address(void);
 extern void rda_authenticate_token(const char *token, Size len,
 								   const char *address, RdaOutcome *outcome);

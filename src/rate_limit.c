@@ -54,42 +54,49 @@ current_window(bool monthly, int64 *left)
 	return (uint64) year * MONTHS_PER_YEAR + month;
 }
 
+static int64
+rate_interval(const RdaLimits *limits)
+{
+	return (int64) limits->rate_period * USECS_PER_SEC / limits->rate;
+}
+
+/*
+ * A number further ahead than the bucket is deep comes from limits that were
+ * wider.  Bring it back, or it would lock the key out for as long as those
+ * took.
+ */
+static void
+pull_back(RdaBucket *bucket, uint64 old, int64 latest)
+{
+	if ((int64) old > latest)
+		(void) pg_atomic_compare_exchange_u64(&bucket->arrival, &old, (uint64) latest);
+}
+
 static bool
 take_rate(RdaBucket *bucket, const RdaLimits *limits, RdaBudget *budget)
 {
-	int64		interval = (int64) limits->rate_period * USECS_PER_SEC / limits->rate;
+	int64		interval = rate_interval(limits);
 	int64		capacity = interval * limits->burst;
 	int64		now = monotonic_now();
 	uint64		old = pg_atomic_read_u64(&bucket->arrival);
-	int64		start;
 	int64		next;
 
+	budget->limit = limits->burst;
+	budget->window = Max(capacity / USECS_PER_SEC, 1);
 	do
 	{
-		/*
-		 * A number far ahead is of a clock that began anew, or of limits that
-		 * were wider: it must not lock the key out for longer than a window.
-		 */
-		start = Min(Max((int64) old, now), now + capacity);
-		next = start + interval;
+		next = Min(Max((int64) old, now), now + capacity) + interval;
 		if (next - now > capacity)
 		{
-			*budget = (RdaBudget) {
-				.exceeded = true,
-				.reset = (next - capacity - now + USECS_PER_SEC - 1) / USECS_PER_SEC,
-				.limit = limits->burst,
-				.window = limits->rate_period
-			};
+			pull_back(bucket, old, now + capacity);
+			budget->exceeded = true;
+			budget->reset = (next - capacity - now + USECS_PER_SEC - 1) / USECS_PER_SEC;
 			return false;
 		}
 	} while (!pg_atomic_compare_exchange_u64(&bucket->arrival, &old, (uint64) next));
 
-	*budget = (RdaBudget) {
-		.remaining = (capacity - (next - now)) / interval,
-		.reset = (next - now + USECS_PER_SEC - 1) / USECS_PER_SEC,
-		.limit = limits->burst,
-		.window = limits->rate_period
-	};
+	budget->remaining = (capacity - (next - now)) / interval;
+	budget->reset = (next - now + USECS_PER_SEC - 1) / USECS_PER_SEC;
 	return true;
 }
 
@@ -160,7 +167,7 @@ rda_bucket_take(RdaBucket *bucket, const RdaLimits *limits, RdaBudget *budget)
 bool
 rda_bucket_is_empty(RdaBucket *bucket, const RdaLimits *limits)
 {
-	int64		interval = (int64) limits->rate_period * USECS_PER_SEC / limits->rate;
+	int64		interval = rate_interval(limits);
 	int64		capacity = interval * limits->burst;
 	int64		now = monotonic_now();
 	int64		start = Min(Max((int64) pg_atomic_read_u64(&bucket->arrival), now),
@@ -175,6 +182,27 @@ rda_bucket_is_empty(RdaBucket *bucket, const RdaLimits *limits)
 bool
 rda_bucket_is_idle(RdaBucket *bucket)
 {
+	uint64		window = pg_atomic_read_u64(&bucket->quota) >> COUNT_BITS;
+	int64		left;
+
 	return (int64) pg_atomic_read_u64(&bucket->arrival) <= monotonic_now() &&
-		pg_atomic_read_u64(&bucket->quota) == 0;
+		window != current_window(false, &left) &&
+		window != current_window(true, &left);
+}
+
+/*
+ * Keep a bucket over a restart, maybe of the machine, whose clock begins anew.
+ */
+void
+rda_bucket_save(RdaBucket *bucket, RdaSavedBucket *saved)
+{
+	saved->lead = Max((int64) pg_atomic_read_u64(&bucket->arrival) - monotonic_now(), 0);
+	saved->quota = pg_atomic_read_u64(&bucket->quota);
+}
+
+void
+rda_bucket_restore(RdaBucket *bucket, const RdaSavedBucket *saved)
+{
+	pg_atomic_write_u64(&bucket->arrival, (uint64) (monotonic_now() + saved->lead));
+	pg_atomic_write_u64(&bucket->quota, saved->quota);
 }

@@ -25,6 +25,13 @@ typedef struct RdaBucket
 	pg_atomic_uint64 quota;
 } RdaBucket;
 
+/* The same as it can be kept while the server is down. */
+typedef struct RdaSavedBucket
+{
+	int64		lead;			/* microseconds until it would be full */
+	uint64		quota;
+} RdaSavedBucket;
+
 /* How a request fared. */
 typedef struct RdaBudget
 {
@@ -33,7 +40,7 @@ typedef struct RdaBudget
 	int64		reset;			/* seconds until the next would pass, if
 								 * exceeded; else until all would */
 	int64		limit;			/* burst or quota, whichever binds */
-	int64		window;			/* of it, in seconds */
+	int64		window;			/* in which it fills up, in seconds */
 } RdaBudget;
 
 extern bool rda_limits_any(const RdaLimits *limits);
@@ -42,5 +49,7 @@ extern bool rda_bucket_take(RdaBucket *bucket, const RdaLimits *limits,
 							RdaBudget *budget);
 extern bool rda_bucket_is_empty(RdaBucket *bucket, const RdaLimits *limits);
 extern bool rda_bucket_is_idle(RdaBucket *bucket);
+extern void rda_bucket_save(RdaBucket *bucket, RdaSavedBucket *saved);
+extern void rda_bucket_restore(RdaBucket *bucket, const RdaSavedBucket *saved);
 
 #endif							/* RDA_RATE_LIMIT_H */

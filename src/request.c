@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inet.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -32,6 +33,7 @@
 #include "token.h"
 
 PG_FUNCTION_INFO_V1(revdesk_authenticate_request);
+PG_FUNCTION_INFO_V1(revdesk_client_address);
 
 /* Longest Basic credentials that can hold a key. */
 #define MAX_BASIC 256
@@ -260,7 +262,8 @@ authenticate_session(const Request *request)
 
 /*
  * The client's address: of the connection or, behind proxies that are trusted,
- * the one that the outermost of them saw.  NULL if not known.
+ * the one that the outermost of them saw.  NULL if not known, and so for what
+ * is no address.
  */
 static const char *
 client_address(const Request *request)
@@ -284,7 +287,34 @@ client_address(const Request *request)
 		address = address == NULL ? list : address + 1;
 	}
 	address += strspn(address, " \t");
-	return pnstrdup(address, strcspn(address, " \t"));
+	address = pnstrdup(address, strcspn(address, " \t"));
+	return rda_authenticate_is_address(address) ? address : NULL;
+}
+
+/*
+ * SQL: revdesk.client_address() returns inet.
+ *
+ * Headers are believed only under a context, where they have been before.
+ */
+Datum
+revdesk_client_address(PG_FUNCTION_ARGS)
+{
+	RdaJsonMember header = {.name = "x-forwarded-for"};
+	Request		request = {0};
+	const char *json = get_setting("request.headers");
+	const char *address;
+
+	if (rda_context_current() != NULL && json != NULL &&
+		rda_json_pick(json, &header, 1))
+	{
+		request.forwarded_for = header.text;
+		address = client_address(&request);
+	}
+	else
+		address = rda_authenticate_connection_address();
+	if (address == NULL || !rda_authenticate_is_address(address))
+		PG_RETURN_NULL();
+	return DirectFunctionCall1(inet_in, CStringGetDatum(address));
 }
 
 static void

@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "brake.h"
 #include "context.h"
 #include "error_rewrite.h"
 #include "guc.h"
@@ -32,6 +33,7 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 	{
 		rda_shmem_init();
+		rda_brake_init();
 		rda_usage_init();
 		rda_usage_worker_init();
 	}

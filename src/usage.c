@@ -16,16 +16,13 @@
  * counts these), and one that has limits cannot be admitted: the caller must
  * refuse it.
  *
- * At a clean shutdown the table goes to a file, as pg_stat_statements does it,
- * and comes back at the start; at a crash it is lost.
+ * At a shutdown the table goes to a file and comes back at the start; at a
+ * crash it is lost.
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
@@ -33,13 +30,11 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
+#include "record_file.h"
 #include "shmem.h"
 #include "usage.h"
 
 #define PARTITIONS 64
-#define BRAKES 65536
-#define DUMP_FILE "pg_stat/revdesk_auth.stat"
-#define DUMP_MAGIC 0x52444131	/* changes with the layout of Dumped */
 
 typedef struct EntryKey
 {
@@ -62,19 +57,22 @@ typedef struct Shared
 {
 	LWLockPadded *locks;		/* PARTITIONS of them */
 	pg_atomic_uint64 dropped;
-	pg_atomic_uint32 flushing;	/* is a flush between its COMMIT and the end? */
-
-	/* Of failed attempts, by hash of the address: no number of them fills it. */
-	RdaBucket	brakes[BRAKES];
+	pg_atomic_uint32 flushing;	/* is a flush under way? */
 } Shared;
 
 /* An entry in the file. */
 typedef struct Dumped
 {
 	RdaUsage	usage;
-	uint64		arrival;
-	uint64		quota;
+	RdaSavedBucket bucket;
 } Dumped;
+
+static const RdaRecordFile dump_file = {
+	.path = "pg_stat/revdesk_auth.stat",
+	.temporary = "pg_stat/revdesk_auth.stat.tmp",
+	.magic = 0x52444132,
+	.size = sizeof(Dumped)
+};
 
 static Shared *shared = NULL;
 static HTAB *entries = NULL;
@@ -127,7 +125,7 @@ entry_lock(Oid database, const pg_uuid_t *id, EntryKey *key, uint32 *hash)
 }
 
 /*
- * Find a key's entry or make it, and keep it in place until release_entry().
+ * Find a key's entry or make it, and keep it in place until *lock is released.
  * Returns NULL, with nothing to release, when the table is full.
  */
 static Entry *
@@ -154,12 +152,6 @@ acquire_entry(const pg_uuid_t *id, LWLock **lock)
 	LWLockRelease(*lock);
 	pg_atomic_fetch_add_u64(&shared->dropped, 1);
 	return NULL;
-}
-
-static void
-release_entry(LWLock *lock)
-{
-	LWLockRelease(lock);
 }
 
 /*
@@ -193,7 +185,7 @@ rda_usage_count(const pg_uuid_t *id, const char *address)
 	SpinLockAcquire(&entry->mutex);
 	strlcpy(entry->address, address ? address : "", RDA_ADDRESS_LEN);
 	SpinLockRelease(&entry->mutex);
-	release_entry(lock);
+	LWLockRelease(lock);
 }
 
 /*
@@ -213,7 +205,7 @@ rda_usage_count_denial(const pg_uuid_t *id, RdaDenial denial)
 	if (entry == NULL)
 		return;
 	pg_atomic_fetch_add_u64(&entry->denied[denial], 1);
-	release_entry(lock);
+	LWLockRelease(lock);
 }
 
 /*
@@ -234,47 +226,8 @@ rda_usage_take(const pg_uuid_t *id, const RdaLimits *limits,
 	if (entry == NULL)
 		return false;
 	*within = rda_bucket_take(&entry->bucket, limits, budget);
-	release_entry(lock);
+	LWLockRelease(lock);
 	return true;
-}
-
-static RdaBucket *
-brake(const char *address, RdaLimits *limits)
-{
-	*limits = (RdaLimits) {
-		.rate = rda_guc_failures_per_minute,
-		.rate_period = SECS_PER_MINUTE,
-		.burst = rda_guc_failures_per_minute
-	};
-	return &shared->brakes[hash_bytes((const unsigned char *) address,
-									  strlen(address)) % BRAKES];
-}
-
-/*
- * Have so many attempts from this address failed that the next ones are to be
- * refused unseen?
- */
-bool
-rda_usage_is_braked(const char *address)
-{
-	RdaLimits	limits;
-
-	return shared != NULL && address != NULL && rda_guc_failures_per_minute > 0 &&
-		rda_bucket_is_empty(brake(address, &limits), &limits);
-}
-
-/*
- * Count an attempt from this address that failed.
- */
-void
-rda_usage_count_failure(const char *address)
-{
-	RdaLimits	limits;
-	RdaBudget	budget;
-
-	if (shared == NULL || address == NULL || rda_guc_failures_per_minute == 0)
-		return;
-	(void) rda_bucket_take(brake(address, &limits), &limits, &budget);
 }
 
 /*
@@ -351,19 +304,29 @@ rda_usage_read_one(const pg_uuid_t *id, RdaUsage *usage)
 	return entry != NULL;
 }
 
-/*
- * Tell that what rda_usage_read() returned is about to be committed: until
- * rda_usage_end_flush(), it must not be dumped to the file, or it would count
- * twice.
- */
-void
-rda_usage_begin_flush(void)
+static void
+release_flush(int code, Datum arg)
 {
-	pg_atomic_write_u32(&shared->flushing, 1);
+	pg_atomic_write_u32(&shared->flushing, 0);
 }
 
 /*
- * Take off the counters what was flushed, or nothing, with a count of 0.
+ * Claim the flush for this process, until it ends.  Returns false while another
+ * one has it: two would write the same counts.
+ */
+bool
+rda_usage_begin_flush(void)
+{
+	uint32		idle = 0;
+
+	if (!pg_atomic_compare_exchange_u32(&shared->flushing, &idle, 1))
+		return false;
+	on_shmem_exit(release_flush, (Datum) 0);
+	return true;
+}
+
+/*
+ * Take off the counters what was flushed.
  */
 void
 rda_usage_end_flush(const RdaUsage *flushed, int count)
@@ -386,7 +349,6 @@ rda_usage_end_flush(const RdaUsage *flushed, int count)
 		}
 		LWLockRelease(lock);
 	}
-	pg_atomic_write_u32(&shared->flushing, 0);
 }
 
 static bool
@@ -403,11 +365,11 @@ has_counts(Entry *entry)
 }
 
 /*
- * Remove the entries of one database, or with InvalidOid those of any that
- * hold nothing that must be kept.
+ * Forget a database that is gone, or has the extension no more; or with
+ * InvalidOid, entries of any that hold nothing that must be kept.
  */
-static void
-remove_entries(Oid database)
+void
+rda_usage_forget(Oid database)
 {
 	HASH_SEQ_STATUS status;
 	Entry	   *entry;
@@ -424,15 +386,6 @@ remove_entries(Oid database)
 }
 
 /*
- * Forget a database that is gone, or has the extension no more.
- */
-void
-rda_usage_forget(Oid database)
-{
-	remove_entries(database);
-}
-
-/*
  * Make room, if more than three quarters of the table are taken, by removing
  * entries that hold nothing.
  */
@@ -440,97 +393,61 @@ void
 rda_usage_evict(void)
 {
 	if (hash_get_num_entries(entries) > rda_guc_max_tracked_keys / 4 * 3)
-		remove_entries(InvalidOid);
+		rda_usage_forget(InvalidOid);
+}
+
+static bool
+next_dumped(void *record, void *state)
+{
+	Entry	   *entry = hash_seq_search((HASH_SEQ_STATUS *) state);
+	Dumped	   *dumped = record;
+
+	if (entry == NULL)
+		return false;
+	memset(dumped, 0, sizeof(Dumped));
+	read_entry(entry, &dumped->usage);
+	rda_bucket_save(&entry->bucket, &dumped->bucket);
+	return true;
 }
 
 /*
- * Write the table to the file, at a clean shutdown of the postmaster, when no
- * other process is left.
+ * Write the table to the file, when the postmaster ends and no other process
+ * is left.  Not if one was killed in a flush: what that wrote would come back.
  */
 static void
 dump_entries(int code, Datum arg)
 {
-	FILE	   *file;
 	HASH_SEQ_STATUS status;
-	Entry	   *entry;
-	uint32		magic = DUMP_MAGIC;
-	bool		ok;
 
 	if (code != 0 || pg_atomic_read_u32(&shared->flushing) != 0)
 		return;
-	file = AllocateFile(DUMP_FILE ".tmp", PG_BINARY_W);
-	if (file == NULL)
-	{
-		ereport(LOG, (errcode_for_file_access(),
-					  errmsg("could not write file \"%s\": %m", DUMP_FILE ".tmp")));
-		return;
-	}
-	ok = fwrite(&magic, sizeof(magic), 1, file) == 1;
 	hash_seq_init(&status, entries);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		Dumped		dumped;
-
-		memset(&dumped, 0, sizeof(dumped));
-		read_entry(entry, &dumped.usage);
-		dumped.arrival = pg_atomic_read_u64(&entry->bucket.arrival);
-		dumped.quota = pg_atomic_read_u64(&entry->bucket.quota);
-		ok = ok && fwrite(&dumped, sizeof(dumped), 1, file) == 1;
-	}
-	ok = FreeFile(file) == 0 && ok;
-	if (ok)
-		(void) durable_rename(DUMP_FILE ".tmp", DUMP_FILE, LOG);
-	else
-	{
-		ereport(LOG, (errcode_for_file_access(),
-					  errmsg("could not write file \"%s\": %m", DUMP_FILE ".tmp")));
-		unlink(DUMP_FILE ".tmp");
-	}
+	rda_record_file_write(&dump_file, next_dumped, &status);
 }
 
 static void
-restore_entry(const Dumped *dumped)
+restore_entry(const void *record)
 {
+	const Dumped *dumped = record;
 	EntryKey	key;
 	uint32		hash;
 	Entry	   *entry;
 
 	(void) entry_lock(dumped->usage.database, &dumped->usage.id, &key, &hash);
-	entry = hash_search(entries, &key, HASH_ENTER_NULL, NULL);
+	entry = hash_search_with_hash_value(entries, &key, hash, HASH_ENTER_NULL, NULL);
 	if (entry == NULL)
+	{
+		/* revdesk.max_tracked_keys is smaller than it was */
+		pg_atomic_fetch_add_u64(&shared->dropped, dumped->usage.requests);
 		return;
+	}
 	init_entry(entry);
 	pg_atomic_write_u64(&entry->requests, dumped->usage.requests);
 	for (int i = 0; i < RDA_DENIALS; i++)
 		pg_atomic_write_u64(&entry->denied[i], dumped->usage.denied[i]);
 	pg_atomic_write_u64(&entry->last_used, (uint64) dumped->usage.last_used);
-	pg_atomic_write_u64(&entry->bucket.arrival, dumped->arrival);
-	pg_atomic_write_u64(&entry->bucket.quota, dumped->quota);
+	rda_bucket_restore(&entry->bucket, &dumped->bucket);
 	strlcpy(entry->address, dumped->usage.last_address, RDA_ADDRESS_LEN);
-}
-
-/*
- * Read the file back, and remove it: a crash from here on must not bring back
- * what is flushed meanwhile.
- */
-static void
-restore_entries(void)
-{
-	FILE	   *file = AllocateFile(DUMP_FILE, PG_BINARY_R);
-	uint32		magic;
-	Dumped		dumped;
-
-	if (file == NULL)
-		return;
-	if (fread(&magic, sizeof(magic), 1, file) == 1 && magic == DUMP_MAGIC)
-	{
-		while (fread(&dumped, sizeof(dumped), 1, file) == 1)
-			restore_entry(&dumped);
-	}
-	else
-		ereport(LOG, (errmsg("ignoring file \"%s\": it is of another version", DUMP_FILE)));
-	FreeFile(file);
-	unlink(DUMP_FILE);
 }
 
 static void
@@ -554,14 +471,12 @@ shmem_startup(LWLockPadded *locks)
 		shared->locks = locks;
 		pg_atomic_init_u64(&shared->dropped, 0);
 		pg_atomic_init_u32(&shared->flushing, 0);
-		for (int i = 0; i < BRAKES; i++)
-			rda_bucket_init(&shared->brakes[i]);
 	}
 	LWLockRelease(AddinShmemInitLock);
 
 	if (!found && !IsUnderPostmaster)
 	{
-		restore_entries();
+		rda_record_file_read(&dump_file, restore_entry);
 		on_shmem_exit(dump_entries, (Datum) 0);
 	}
 }

@@ -29,12 +29,10 @@ extern void rda_usage_count(const pg_uuid_t *id, const char *address);
 extern void rda_usage_count_denial(const pg_uuid_t *id, RdaDenial denial);
 extern bool rda_usage_take(const pg_uuid_t *id, const RdaLimits *limits,
 						   RdaBudget *budget, bool *within);
-extern bool rda_usage_is_braked(const char *address);
-extern void rda_usage_count_failure(const char *address);
 extern uint64 rda_usage_dropped(void);
 extern RdaUsage *rda_usage_read(Oid database, int *count);
 extern bool rda_usage_read_one(const pg_uuid_t *id, RdaUsage *usage);
-extern void rda_usage_begin_flush(void);
+extern bool rda_usage_begin_flush(void);
 extern void rda_usage_end_flush(const RdaUsage *flushed, int count);
 extern void rda_usage_forget(Oid database);
 extern void rda_usage_evict(void);

@@ -91,9 +91,12 @@ database_exists(Oid database)
 {
 	bool		exists;
 
+	MemoryContext context = CurrentMemoryContext;
+
 	StartTransactionCommand();
 	exists = get_database_name(database) != NULL;
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
 	return exists;
 }
 
@@ -131,7 +134,6 @@ flush_all(void)
 	foreach(cell, pending_databases())
 	{
 		flush_database(lfirst_oid(cell));
-		MemoryContextSwitchTo(context);
 		CHECK_FOR_INTERRUPTS();
 	}
 	rda_usage_evict();
@@ -227,11 +229,24 @@ flush_here(void)
 	PopActiveSnapshot();
 
 	HOLD_INTERRUPTS();
-	rda_usage_begin_flush();
 	CommitTransactionCommand();
 	rda_usage_end_flush(usages, count);
 	RESUME_INTERRUPTS();
 }
+
+/* What the database's or the server's configuration must not decide here. */
+static const struct
+{
+	const char *name;
+	const char *value;
+}			settings[] = {
+	{"search_path", "pg_catalog"},
+	{"lock_timeout", LOCK_TIMEOUT},
+	{"default_transaction_read_only", "off"},
+	{"default_transaction_isolation", "read committed"},
+	/* What is taken off the counters is on disk, and waits for no standby. */
+	{"synchronous_commit", "local"},
+};
 
 /*
  * The worker of one database.
@@ -243,9 +258,12 @@ rda_usage_worker_main(Datum arg)
 
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
-	SetConfigOption("search_path", "pg_catalog", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("lock_timeout", LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
+	if (!rda_usage_begin_flush())
+		return;					/* one that a launcher before this one started */
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid,
+											  BGWORKER_BYPASS_ALLOWCONN);
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
 
 	/* What was read must outlive the transaction that writes it. */
 	context = AllocSetContextCreate(TopMemoryContext, "revdesk_auth flush",

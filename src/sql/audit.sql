@@ -77,6 +77,12 @@ END;
 COMMENT ON FUNCTION revdesk.audit_action(name, text, jsonb, jsonb) IS
   'What the audit log calls a change of a row.';
 
+CREATE FUNCTION revdesk.client_address() RETURNS inet
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'revdesk_client_address';
+COMMENT ON FUNCTION revdesk.client_address() IS
+  'Where the client is: of the connection or, in a request through trusted proxies, the address that they tell.';
+
 -- SECURITY DEFINER: whoever may change the tables must not be able to write the
 -- log by hand.
 CREATE FUNCTION revdesk.audit() RETURNS trigger
@@ -92,13 +98,13 @@ BEGIN
      AND (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) THEN
     RETURN NULL;
   END IF;
-  INSERT INTO revdesk.audit_log (action, target, tenant_id, user_id, by_key, by_user, details)
+  INSERT INTO revdesk.audit_log (action, target, tenant_id, user_id, by_key, by_user, address, details)
   VALUES (
     revdesk.audit_action(TG_TABLE_NAME, TG_OP, old_row, new_row),
     COALESCE(affected->>'id', affected->>'relation', affected->>'user_id'),
     CASE TG_TABLE_NAME WHEN 'tenants' THEN affected->>'id' ELSE affected->>'tenant_id' END::uuid,
     CASE TG_TABLE_NAME WHEN 'users' THEN affected->>'id' ELSE affected->>'user_id' END::uuid,
-    @extschema@.revdesk_key_id(), @extschema@.revdesk_user_id(),
+    @extschema@.revdesk_key_id(), @extschema@.revdesk_user_id(), revdesk.client_address(),
     CASE TG_OP WHEN 'UPDATE' THEN revdesk.changed_columns(old_row, new_row)
                ELSE affected - 'key_hash' END);
   RETURN NULL;
@@ -172,12 +178,12 @@ BEGIN
   END IF;
   RETURN QUERY
   WITH live AS (
-    SELECT keys.*, revdesk.last_used(keys.id) AS last_used_at, successor.created_at AS replaced_at
+    SELECT keys.*, revdesk.last_use_of(keys.id) AS last_used_at, successor.created_at AS replaced_at
     FROM revdesk.api_keys AS keys
     LEFT JOIN revdesk.api_keys AS successor ON successor.id = keys.replaced_by
     WHERE keys.revoked_at IS NULL AND COALESCE(keys.expires_at > now(), true)
       AND (@extschema@.revdesk_scope() IS NULL
-           OR EXISTS (SELECT FROM @extschema@.revdesk_keys AS managed WHERE managed.key_id = keys.id))
+           OR EXISTS (SELECT FROM revdesk.managed_keys AS managed WHERE managed.key_id = keys.id))
   )
   SELECT live.id, live.name, found.risk, found.detail
   FROM live CROSS JOIN LATERAL (VALUES

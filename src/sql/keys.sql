@@ -29,13 +29,12 @@ COMMENT ON FUNCTION revdesk.token_hash(text) IS
 
 -- security_barrier, since the view's owner reads the table past the caller:
 -- no function of a caller's query may see a row before the condition has.
-CREATE VIEW revdesk_keys WITH (security_barrier = true) AS
+CREATE VIEW revdesk.managed_keys WITH (security_barrier = true) AS
 SELECT keys.id AS key_id, keys.name, keys.scope, keys.tenant_id, keys.user_id,
        keys.access, keys.environment, keys.hint, keys.created_at, keys.created_by,
        keys.expires_at, keys.revoked_at, keys.revoked_by, keys.revoked_reason,
        keys.replaced_by, keys.allowed_networks, keys.rate_limit, keys.rate_period,
-       keys.rate_burst, keys.quota, keys.quota_period, keys.metadata,
-       revdesk.last_used(keys.id) AS last_used_at
+       keys.rate_burst, keys.quota, keys.quota_period, keys.metadata
 FROM revdesk.api_keys AS keys
 WHERE keys.id = revdesk_key_id()
    OR (revdesk_session_started() IS NOT NULL AND keys.created_by = revdesk_user_id()
@@ -46,6 +45,23 @@ WHERE keys.id = revdesk_key_id()
             OR (keys.scope = 'user' AND keys.user_id = revdesk_scope_user())
             OR (keys.scope = 'sub_entity' AND keys.created_by = revdesk_scope_user()
                 AND keys.tenant_id = ANY (revdesk_scope_user_tenants()))));
+COMMENT ON VIEW revdesk.managed_keys IS
+  'revdesk_keys, without the last use.';
+
+-- SECURITY DEFINER, since a view calls functions with the reader's rights; so
+-- PUBLIC may call this one, and it answers only for what the reader may manage.
+CREATE FUNCTION revdesk.last_used(wanted uuid) RETURNS timestamptz
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT revdesk.last_use_of(managed.key_id) FROM revdesk.managed_keys AS managed
+  WHERE managed.key_id = wanted;
+END;
+COMMENT ON FUNCTION revdesk.last_used(uuid) IS
+  'When a key was accepted last; null if never, or if the context may not manage the key.';
+
+CREATE VIEW revdesk_keys WITH (security_barrier = true) AS
+SELECT managed.*, revdesk.last_used(managed.key_id) AS last_used_at
+FROM revdesk.managed_keys AS managed;
 COMMENT ON VIEW revdesk_keys IS
   'The keys that the context may manage: with access admin those of its scope, for a session those that its user made; and its own key. No row without a context; never a hash.';
 COMMENT ON COLUMN revdesk_keys.key_id IS 'Identifies the key; not a secret.';
@@ -287,7 +303,7 @@ BEGIN
     END IF;
     SELECT * INTO key FROM revdesk.api_keys
     WHERE api_keys.id = wanted
-      AND EXISTS (SELECT FROM @extschema@.revdesk_keys AS managed WHERE managed.key_id = wanted)
+      AND EXISTS (SELECT FROM revdesk.managed_keys AS managed WHERE managed.key_id = wanted)
     FOR UPDATE;
   END IF;
   IF NOT FOUND THEN
@@ -434,16 +450,26 @@ BEGIN ATOMIC
               'id', keys.key_id, 'name', keys.name, 'hint', keys.hint,
               'created_at', keys.created_at, 'expires_at', keys.expires_at,
               'replaced_by', keys.replaced_by, 'metadata', keys.metadata)
-            FROM @extschema@.revdesk_keys AS keys WHERE keys.key_id = context.key_id),
+            FROM revdesk.managed_keys AS keys WHERE keys.key_id = context.key_id),
     'tenant', (SELECT jsonb_build_object('id', tenants.id, 'name', tenants.name,
                                          'umbrella_id', tenants.umbrella_id)
                FROM revdesk.tenants WHERE tenants.id = context.tenant_id),
     'user', (SELECT jsonb_build_object('id', users.id, 'subject', users.subject)
              FROM revdesk.users WHERE users.id = context.user_id),
+    'usage', (SELECT jsonb_build_object(
+                'last_used_at', revdesk.last_use_of(context.key_id),
+                'requests_today', COALESCE(sum(usage.requests) FILTER (
+                  WHERE usage.bucket >= date_trunc('day', now(), 'UTC')), 0),
+                'requests_this_month', COALESCE(sum(usage.requests), 0),
+                'denied_this_month', COALESCE(sum(
+                  usage.denied_revoked + usage.denied_expired + usage.denied_environment + usage.denied_network
+                  + usage.denied_user + usage.denied_tenant + usage.denied_limit), 0))
+              FROM revdesk.usage_of(context.key_id, date_trunc('month', now(), 'UTC'), 'infinity') AS usage
+              HAVING context.key_id IS NOT NULL AND revdesk.usage_dropped() IS NOT NULL),
     'teams', (SELECT jsonb_agg(jsonb_build_object('id', tenants.id, 'name', tenants.name)
                                ORDER BY tenants.name, tenants.id)
               FROM revdesk.tenants WHERE tenants.id = ANY (@extschema@.revdesk_scope_user_tenants())))
   FROM @extschema@.revdesk_context() AS context;
 END;
 COMMENT ON FUNCTION revdesk_account() IS
-  'The caller''s own key, scope, tenant and user, as a JSON object: scope, access, environment, key, tenant, user, teams. Null without a context.';
+  'The caller''s own key, scope, tenant and user, as a JSON object: scope, access, environment, key, tenant, user, usage, teams. usage is null for a session, and where nothing is counted, since the server does not preload the library. Null without a context.';

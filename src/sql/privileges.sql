@@ -45,6 +45,9 @@ GRANT EXECUTE ON FUNCTION
   revdesk_scope(), revdesk_access(), revdesk_environment(), revdesk_session_started()
 TO PUBLIC;
 
+-- Readers of the view revdesk_keys call it; see there.
+GRANT EXECUTE ON FUNCTION revdesk.last_used(uuid) TO PUBLIC;
+
 -- PUBLIC may run policies: what they call is called with the reader's rights.
 GRANT EXECUTE ON FUNCTION
   revdesk_scope_visible(uuid, uuid, uuid), revdesk_scope_readable_up(uuid, uuid),

@@ -115,6 +115,7 @@ CREATE TABLE revdesk.api_keys (
 CREATE INDEX api_keys_tenant_id_idx ON revdesk.api_keys (tenant_id);
 CREATE INDEX api_keys_user_id_idx ON revdesk.api_keys (user_id);
 CREATE INDEX api_keys_created_by_idx ON revdesk.api_keys (created_by);
+CREATE INDEX api_keys_expires_at_idx ON revdesk.api_keys (expires_at);
 CREATE INDEX api_keys_replaced_by_idx ON revdesk.api_keys (replaced_by);
 COMMENT ON TABLE revdesk.api_keys IS
   'API keys. The key itself is nowhere: only its SHA-256.';

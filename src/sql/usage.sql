@@ -71,7 +71,7 @@ AS 'MODULE_PATHNAME', 'revdesk_usage_dropped';
 COMMENT ON FUNCTION revdesk.usage_dropped() IS
   'Requests that were not counted since the table in shared memory was full; null where the server does not preload the library, and so counts nothing.';
 
-CREATE FUNCTION revdesk.last_used(wanted uuid) RETURNS timestamptz
+CREATE FUNCTION revdesk.last_use_of(wanted uuid) RETURNS timestamptz
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT GREATEST(
@@ -79,7 +79,7 @@ BEGIN ATOMIC
      WHERE usage.key_id = wanted AND usage.last_used_at IS NOT NULL ORDER BY usage.bucket DESC LIMIT 1),
     (SELECT memory.last_used_at FROM revdesk.usage_in_memory(wanted) AS memory));
 END;
-COMMENT ON FUNCTION revdesk.last_used(uuid) IS
+COMMENT ON FUNCTION revdesk.last_use_of(uuid) IS
   'When a key was accepted last, as far as it was counted; null for never.';
 
 -- What is written and what is in memory, as one.
@@ -95,7 +95,8 @@ BEGIN ATOMIC
          memory.denied[5], memory.denied[6], memory.denied[7], memory.denied[8],
          memory.last_used_at, memory.last_address
   FROM revdesk.usage_in_memory(wanted) AS memory
-  WHERE now() >= since AND now() < until;
+  WHERE now() >= since AND now() < until
+    AND (memory.requests > 0 OR EXISTS (SELECT FROM unnest(memory.denied) AS count WHERE count > 0));
 END;
 COMMENT ON FUNCTION revdesk.usage_of(uuid, timestamptz, timestamptz) IS
   'Rows of a key, and its counts in memory as of the current hour.';
@@ -106,7 +107,7 @@ AS $$
 BEGIN
   IF @extschema@.revdesk_scope() IS NULL THEN
     PERFORM revdesk.require_privilege('revdesk.key_usage', 'SELECT');
-  ELSIF NOT EXISTS (SELECT FROM @extschema@.revdesk_keys AS managed WHERE managed.key_id = wanted) THEN
+  ELSIF NOT EXISTS (SELECT FROM revdesk.managed_keys AS managed WHERE managed.key_id = wanted) THEN
     RAISE insufficient_privilege USING
       MESSAGE = format('key "%s" does not exist, or is outside your scope', wanted);
   END IF;
@@ -129,9 +130,10 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT revdesk.require_usage(revdesk_usage.key_id);
   SELECT date_trunc(unit, usage.bucket, 'UTC'), sum(usage.requests)::bigint,
-         sum(usage.denied_revoked + usage.denied_expired + usage.denied_environment + usage.denied_network
+         sum(usage.denied_unknown + usage.denied_revoked + usage.denied_expired + usage.denied_environment + usage.denied_network
              + usage.denied_user + usage.denied_tenant + usage.denied_limit)::bigint,
          jsonb_strip_nulls(jsonb_build_object(
+           'unknown', NULLIF(sum(usage.denied_unknown), 0),
            'revoked', NULLIF(sum(usage.denied_revoked), 0), 'expired', NULLIF(sum(usage.denied_expired), 0),
            'environment', NULLIF(sum(usage.denied_environment), 0),
            'network', NULLIF(sum(usage.denied_network), 0), 'user', NULLIF(sum(usage.denied_user), 0),
@@ -142,7 +144,7 @@ BEGIN ATOMIC
   GROUP BY 1 ORDER BY 1;
 END;
 COMMENT ON FUNCTION revdesk_usage(uuid, timestamptz, timestamptz, text) IS
-  'Requests of a key, by hour, day or month (UTC), up to this moment: what is written and what is still in memory. For a key that the context may manage, or with SELECT on revdesk.key_usage. 55000 where nothing is counted.';
+  'Requests of a key, by hour, day or month (UTC), up to this moment: what is written and what is still in memory. For a key that the context may manage, or with SELECT on revdesk.key_usage, any; the key_id of zeros stands for requests with no known key. 55000 where nothing is counted.';
 
 CREATE FUNCTION revdesk.check_limits(
   rate_limit integer, rate_period text, rate_burst integer, quota bigint, quota_period text)
