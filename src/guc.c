@@ -221,13 +221,16 @@ define_usage_settings(void)
 							&rda_guc_usage_retention, 400 * 24 * 60, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
 
-	/* PGC_POSTMASTER, since it sizes shared memory. */
-	if (process_shared_preload_libraries_in_progress)
-		DefineCustomIntVariable("revdesk.max_tracked_keys",
-								"How many keys are counted and limited at a time.",
-								"About 250 bytes of shared memory each.",
-								&rda_guc_max_tracked_keys, 20000, 100, 10000000,
-								PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	/*
+	 * PGC_POSTMASTER, since it sizes shared memory.  That cannot be defined
+	 * later; there it means nothing, but may still be in the configuration.
+	 */
+	DefineCustomIntVariable("revdesk.max_tracked_keys",
+							"How many keys are counted and limited at a time.",
+							"About 250 bytes of shared memory each.",
+							&rda_guc_max_tracked_keys, 20000, 100, 10000000,
+							process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP,
+							0, NULL, NULL, NULL);
 }
 
 /*
