@@ -27,6 +27,17 @@ BEGIN
 END
 $$;
 
+-- Work that shares nothing with other backends.
+CREATE FUNCTION bench.compute(times integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    sum bigint := 0;
+BEGIN
+    FOR i IN 1..times LOOP
+        sum := sum + i % 7;
+    END LOOP;
+END
+$$;
+
 -- Every key has a rate and a quota, which nobody reaches.
 CREATE FUNCTION bench.limit_keys() RETURNS void LANGUAGE sql AS $$
     UPDATE revdesk.api_keys SET rate_limit = 1000000, quota = 1000000000000;
