@@ -13,7 +13,7 @@ OBJS = \
 	src/context.o src/key_lookup.o src/tenancy.o \
 	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o \
 	src/ddl_command.o \
-	src/request.o src/error_rewrite.o \
+	src/request.o src/error_rewrite.o src/read_only.o \
 	src/scope_support.o \
 	src/revdesk_auth.o
 

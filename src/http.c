@@ -14,9 +14,14 @@
 #include "utils/json.h"
 
 #include "http.h"
+#include "pg_compat.h"
 
 #define REALM "Bearer realm=\"revdesk\""
 #define MAX_REQUEST_ID 128
+
+/* The id of the last request, and the transaction that served it. */
+static char current_request_id[MAX_REQUEST_ID + 1];
+static LocalTransactionId request_transaction = InvalidLocalTransactionId;
 
 const RdaHttpError rda_http_unauthenticated = {
 	401, "credentials_required", "authentication required",
@@ -136,15 +141,28 @@ rda_http_raise(const RdaHttpError *error, const char *request_id,
 }
 
 /*
- * Have PostgREST send the request id with a successful response.
+ * Have PostgREST send the request id with the response, successful or not.
+ *
+ * request_id: as rda_http_is_request_id() allows.
  */
 void
-rda_http_set_headers(const char *request_id)
+rda_http_set_request_id(const char *request_id)
 {
-	char	   *headers = psprintf("[{\"X-Request-Id\":\"%s\"}]", request_id);
-
 	Assert(rda_http_is_request_id(request_id));
-	(void) set_config_option("response.headers", headers,
+	strlcpy(current_request_id, request_id, sizeof(current_request_id));
+	request_transaction = rda_local_transaction_id();
+	(void) set_config_option("response.headers",
+							 psprintf("[{\"X-Request-Id\":\"%s\"}]", request_id),
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
 							 true, 0, false);
+}
+
+/*
+ * The id of the request that this transaction serves; NULL if not known.
+ */
+const char *
+rda_http_request_id(void)
+{
+	return request_transaction == rda_local_transaction_id() ?
+		current_request_id : NULL;
 }

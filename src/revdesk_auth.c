@@ -14,6 +14,7 @@
 #include "context.h"
 #include "error_rewrite.h"
 #include "guc.h"
+#include "read_only.h"
 #include "relations.h"
 #include "scope_support.h"
 
@@ -27,6 +28,7 @@ _PG_init(void)
 	rda_guc_init();
 	rda_relations_init();
 	rda_context_init();
+	rda_read_only_init();
 	rda_error_rewrite_init();
 	rda_scope_support_init();
 
