@@ -14,7 +14,8 @@ OBJS = \
 	src/context.o src/key_lookup.o src/tenancy.o src/brake.o src/usage.o \
 	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o \
 	src/ddl_command.o \
-	src/request.o src/error_rewrite.o src/usage_report.o src/usage_worker.o \
+	src/request.o src/error_rewrite.o src/read_only.o \
+	src/usage_report.o src/usage_worker.o \
 	src/scope_support.o \
 	src/revdesk_auth.o
 

@@ -29,14 +29,8 @@
 
 #define CONTEXT_SETTING "revdesk.context"
 
-/*
- * The setting's text: scope, access and environment, a letter each; the ids,
- * 32 hexadecimal digits each, or as many hyphens; the start of the session, 16
- * hexadecimal digits.
- */
-#define ID_TEXT_LEN (2 * UUID_LEN)
-#define TIME_TEXT_LEN 16
-#define CONTEXT_TEXT_LEN (3 + 4 * ID_TEXT_LEN + TIME_TEXT_LEN)
+/* The setting's text: the bytes of the struct in hexadecimal. */
+#define CONTEXT_TEXT_LEN (2 * sizeof(RdaContext))
 
 static const RdaContext *current = NULL;
 
@@ -55,83 +49,19 @@ static char *shown_user_id;
 static char *shown_access;
 
 /*
- * The ids of a context, in the order of the text.
- */
-static RdaId *
-context_id(RdaContext *context, int i)
-{
-	RdaId	   *ids[] = {
-		&context->key_id, &context->tenant_id,
-		&context->umbrella_id, &context->user_id
-	};
-
-	return ids[i];
-}
-
-/*
- * Write the text form of a context, CONTEXT_TEXT_LEN bytes and a NUL.
- */
-static void
-format_context(const RdaContext *context, char *text)
-{
-	*text++ = 'a' + context->scope;
-	*text++ = 'a' + context->access;
-	*text++ = 'a' + context->environment;
-	for (int i = 0; i < 4; i++)
-	{
-		const RdaId *id = context_id(unconstify(RdaContext *, context), i);
-
-		if (id->present)
-			hex_encode((const char *) id->value.data, UUID_LEN, text);
-		else
-			memset(text, '-', ID_TEXT_LEN);
-		text += ID_TEXT_LEN;
-	}
-	snprintf(text, TIME_TEXT_LEN + 1, "%016" INT64_MODIFIER "x",
-			 (uint64) context->session_started);
-}
-
-static bool
-parse_id(const char *text, RdaId *id)
-{
-	if (text[0] == '-')
-		return true;
-	if (strspn(text, "0123456789abcdef") < ID_TEXT_LEN)
-		return false;
-	hex_decode(text, ID_TEXT_LEN, (char *) id->value.data);
-	id->present = true;
-	return true;
-}
-
-/*
- * Read what format_context() wrote.  Returns false for any other text; never
- * raises.
+ * Read the text of the setting.  Returns false for anything that
+ * rda_context_set() cannot have written; never raises.
  */
 static bool
 parse_context(const char *text, RdaContext *context)
 {
-	if (strlen(text) != CONTEXT_TEXT_LEN)
+	if (strlen(text) != CONTEXT_TEXT_LEN ||
+		strspn(text, "0123456789abcdef") != CONTEXT_TEXT_LEN)
 		return false;
-
-	memset(context, 0, sizeof(RdaContext));
-	context->scope = (RdaScope) (*text++ - 'a');
-	context->access = (RdaAccess) (*text++ - 'a');
-	context->environment = (RdaEnvironment) (*text++ - 'a');
-	if (rda_scope_name(context->scope) == NULL ||
-		rda_access_name(context->access) == NULL ||
-		rda_environment_name(context->environment) == NULL)
-		return false;
-
-	for (int i = 0; i < 4; i++)
-	{
-		if (!parse_id(text, context_id(context, i)))
-			return false;
-		text += ID_TEXT_LEN;
-	}
-	if (strspn(text, "0123456789abcdef") != TIME_TEXT_LEN)
-		return false;
-	context->session_started = (TimestampTz) strtou64(text, NULL, 16);
-	return true;
+	hex_decode(text, CONTEXT_TEXT_LEN, (char *) context);
+	return rda_scope_name(context->scope) != NULL &&
+		rda_access_name(context->access) != NULL &&
+		rda_environment_name(context->environment) != NULL;
 }
 
 static bool
@@ -279,7 +209,8 @@ rda_context_set(const RdaContext *context)
 {
 	char		text[CONTEXT_TEXT_LEN + 1];
 
-	format_context(context, text);
+	hex_encode((const char *) context, sizeof(RdaContext), text);
+	text[CONTEXT_TEXT_LEN] = '\0';
 	write_setting(text);
 }
 

@@ -9,6 +9,7 @@
 
 #include "terms.h"
 
+/* Padding must be zeros: contexts are compared and sent as bytes. */
 typedef struct RdaContext
 {
 	RdaScope	scope;

@@ -8,23 +8,30 @@
 #include "nodes/parsenodes.h"
 #include "tcop/deparse_utility.h"
 
-PG_FUNCTION_INFO_V1(revdesk_adds_child);
+PG_FUNCTION_INFO_V1(revdesk_changes_tree);
 
 static bool
-is_attachment(const CollectedATSubcmd *subcommand)
+moves_table(const CollectedATSubcmd *subcommand)
 {
-	AlterTableCmd *command = castNode(AlterTableCmd, subcommand->parsetree);
-
-	return command->subtype == AT_AttachPartition ||
-		command->subtype == AT_AddInherit;
+	switch (castNode(AlterTableCmd, subcommand->parsetree)->subtype)
+	{
+		case AT_AttachPartition:
+		case AT_DetachPartition:
+		case AT_DetachPartitionFinalize:
+		case AT_AddInherit:
+		case AT_DropInherit:
+			return true;
+		default:
+			return false;
+	}
 }
 
 /*
- * SQL: revdesk.adds_child(pg_ddl_command) returns boolean: did the command give
- * a table a partition or an inheritance child?
+ * SQL: revdesk.changes_tree(pg_ddl_command) returns boolean: did the command
+ * give a table a partition or an inheritance child, or take one away?
  */
 Datum
-revdesk_adds_child(PG_FUNCTION_ARGS)
+revdesk_changes_tree(PG_FUNCTION_ARGS)
 {
 	CollectedCommand *command = (CollectedCommand *) PG_GETARG_POINTER(0);
 	ListCell   *cell;
@@ -36,7 +43,7 @@ revdesk_adds_child(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	foreach(cell, command->d.alterTable.subcmds)
 	{
-		if (is_attachment(lfirst(cell)))
+		if (moves_table(lfirst(cell)))
 			PG_RETURN_BOOL(true);
 	}
 	PG_RETURN_BOOL(false);

@@ -54,7 +54,7 @@ rewrite_error(ErrorData *edata)
 
 		edata->detail_log = edata->message;
 		edata->message = rda_http_message(error, edata->message);
-		edata->detail = rda_http_detail(error, NULL);
+		edata->detail = rda_http_detail(error, rda_http_request_id());
 		edata->hint = NULL;
 		edata->sqlerrcode = MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T');
 		MemoryContextSwitchTo(old);

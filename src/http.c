@@ -14,9 +14,14 @@
 #include "utils/json.h"
 
 #include "http.h"
+#include "pg_compat.h"
 
 #define REALM "Bearer realm=\"revdesk\""
 #define MAX_REQUEST_ID 128
+
+/* The id of the last request, and the transaction that served it. */
+static char current_request_id[MAX_REQUEST_ID + 1];
+static LocalTransactionId request_transaction = InvalidLocalTransactionId;
 
 const RdaHttpError rda_http_unauthenticated = {
 	401, "credentials_required", "authentication required",
@@ -200,7 +205,6 @@ rda_http_add_header(const char *name, const char *value)
 							 true, 0, false);
 }
 
-
 /*
  * Have it send how much of a limit is left.
  */
@@ -209,4 +213,28 @@ rda_http_add_budget(const RdaBudget *budget)
 {
 	rda_http_add_header("RateLimit-Policy", budget_policy(budget));
 	rda_http_add_header("RateLimit", budget_state(budget));
+}
+
+/*
+ * Have it send the request id, with an error too.
+ *
+ * request_id: as rda_http_is_request_id() allows.
+ */
+void
+rda_http_set_request_id(const char *request_id)
+{
+	Assert(rda_http_is_request_id(request_id));
+	strlcpy(current_request_id, request_id, sizeof(current_request_id));
+	request_transaction = rda_local_transaction_id();
+	rda_http_add_header("X-Request-Id", request_id);
+}
+
+/*
+ * The id of the request that this transaction serves; NULL if not known.
+ */
+const char *
+rda_http_request_id(void)
+{
+	return request_transaction == rda_local_transaction_id() ?
+		current_request_id : NULL;
 }

@@ -24,6 +24,8 @@ extern const RdaHttpError rda_http_invalid_request;
 extern const RdaHttpError rda_http_forbidden;
 
 extern bool rda_http_is_request_id(const char *str);
+extern void rda_http_set_request_id(const char *request_id);
+extern const char *rda_http_request_id(void);
 extern void rda_http_raise(const RdaHttpError *error, const char *request_id,
 						   const char *reason) pg_attribute_noreturn();
 extern char *rda_http_message(const RdaHttpError *error, const char *details);

@@ -11,6 +11,7 @@
 #include "common/base64.h"
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 
 #if PG_VERSION_NUM < 150000
@@ -90,6 +91,19 @@ rda_base64_decode(const char *src, int srclen, char *dst, int dstlen)
 	return pg_b64_decode(src, srclen, (uint8 *) dst, dstlen);
 #else
 	return pg_b64_decode(src, srclen, dst, dstlen);
+#endif
+}
+
+/*
+ * A number that no other transaction of this backend has had lately.
+ */
+static inline LocalTransactionId
+rda_local_transaction_id(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
 #endif
 }
 

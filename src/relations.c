@@ -22,8 +22,9 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
+#include "access/stratnum.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
@@ -31,6 +32,7 @@
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "relations.h"
 
@@ -46,15 +48,15 @@ static const char *const table_names[] = {
 static const struct
 {
 	RdaTable	table;
-	AttrNumber	column;
+	StrategyNumber equality;	/* of the access method */
 	const char *name;
 }			indexes[] = {
-	[RDA_API_KEYS_BY_HASH] = {RDA_API_KEYS, Anum_api_keys_key_hash, "api_keys_key_hash_key"},
-	[RDA_TENANTS_BY_ID] = {RDA_TENANTS, Anum_tenants_id, "tenants_pkey"},
-	[RDA_TENANTS_BY_UMBRELLA] = {RDA_TENANTS, Anum_tenants_umbrella_id, "tenants_umbrella_id_idx"},
-	[RDA_USERS_BY_ID] = {RDA_USERS, Anum_users_id, "users_pkey"},
-	[RDA_USERS_BY_SUBJECT] = {RDA_USERS, Anum_users_subject, "users_subject_key"},
-	[RDA_MEMBERSHIPS_BY_USER] = {RDA_MEMBERSHIPS, Anum_memberships_user_id, "memberships_pkey"},
+	[RDA_API_KEYS_BY_HASH] = {RDA_API_KEYS, HTEqualStrategyNumber, "api_keys_key_hash_idx"},
+	[RDA_TENANTS_BY_ID] = {RDA_TENANTS, BTEqualStrategyNumber, "tenants_pkey"},
+	[RDA_TENANTS_BY_UMBRELLA] = {RDA_TENANTS, BTEqualStrategyNumber, "tenants_umbrella_id_idx"},
+	[RDA_USERS_BY_ID] = {RDA_USERS, BTEqualStrategyNumber, "users_pkey"},
+	[RDA_USERS_BY_SUBJECT] = {RDA_USERS, BTEqualStrategyNumber, "users_subject_key"},
+	[RDA_MEMBERSHIPS_BY_USER] = {RDA_MEMBERSHIPS, BTEqualStrategyNumber, "memberships_pkey"},
 };
 
 /* OIDs found so far; InvalidOid where not known. */
@@ -107,7 +109,8 @@ on_relcache_invalidation(Datum arg, Oid relation)
 /*
  * Begin a scan for the rows whose indexed column equals key.
  *
- * equal: the equality function of the column's type.  End it with
+ * equal: the equality function of the column's type.  The index may find rows
+ * that differ (a hash index has collisions): compare.  End it with
  * rda_scan_end(); an error ends it by itself.
  */
 void
@@ -122,25 +125,32 @@ rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal, Datum key)
 
 	if (!OidIsValid(index_oids[index]))
 		index_oids[index] = find_relation(indexes[index].name);
-	ScanKeyInit(&scankey, indexes[index].column, BTEqualStrategyNumber,
-				equal, key);
-	scan->scan = systable_beginscan(scan->table, index_oids[index], true,
-									NULL, 1, &scankey);
+	scan->index = index_open(index_oids[index], AccessShareLock);
+
+	scan->slot = table_slot_create(scan->table, NULL);
+	scan->snapshot = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(scan->table)));
+	scan->scan = index_beginscan(scan->table, scan->index, scan->snapshot, 1, 0);
+	ScanKeyInit(&scankey, 1, indexes[index].equality, equal, key);
+	index_rescan(scan->scan, &scankey, 1, NULL, 0);
 }
 
 /*
  * The next row, or NULL.  It is valid until the next call for the same scan.
  */
-HeapTuple
+TupleTableSlot *
 rda_scan_next(RdaScan *scan)
 {
-	return systable_getnext(scan->scan);
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot) ?
+		scan->slot : NULL;
 }
 
 void
 rda_scan_end(RdaScan *scan)
 {
-	systable_endscan(scan->scan);
+	index_endscan(scan->scan);
+	UnregisterSnapshot(scan->snapshot);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, AccessShareLock);
 	table_close(scan->table, AccessShareLock);
 }
 
@@ -158,7 +168,7 @@ rda_relations_exist(void)
  * of which the first has this number.
  */
 void
-rda_relations_read_limits(HeapTuple row, TupleDesc desc, AttrNumber first,
+rda_relations_read_limits(TupleTableSlot *row, AttrNumber first,
 						  RdaLimits *limits)
 {
 	Datum		values[5];
@@ -166,7 +176,7 @@ rda_relations_read_limits(HeapTuple row, TupleDesc desc, AttrNumber first,
 
 	memset(limits, 0, sizeof(RdaLimits));
 	for (int i = 0; i < 5; i++)
-		values[i] = heap_getattr(row, first + i, desc, &nulls[i]);
+		values[i] = slot_getattr(row, first + i, &nulls[i]);
 	if (!nulls[0])
 	{
 		limits->rate = DatumGetInt32(values[0]);

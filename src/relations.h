@@ -6,6 +6,7 @@
 #define RDA_RELATIONS_H
 
 #include "access/genam.h"
+#include "executor/tuptable.h"
 #include "utils/rel.h"
 
 #include "rate_limit.h"
@@ -52,20 +53,24 @@ typedef enum RdaIndex
 #define Anum_api_keys_expires_at 9
 #define Anum_api_keys_allowed_networks 10
 #define Anum_api_keys_rate_limit 11 /* the first of the limits' columns */
+#define Anum_api_keys_last_read 15
 
 /* A scan of one of the tables; see rda_scan_begin(). */
 typedef struct RdaScan
 {
 	Relation	table;
-	SysScanDesc scan;
+	Relation	index;
+	Snapshot	snapshot;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
 } RdaScan;
 
 extern void rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal,
 						   Datum key);
-extern HeapTuple rda_scan_next(RdaScan *scan);
+extern TupleTableSlot *rda_scan_next(RdaScan *scan);
 extern void rda_scan_end(RdaScan *scan);
-extern void rda_relations_read_limits(HeapTuple row, TupleDesc desc,
-									  AttrNumber first, RdaLimits *limits);
+extern void rda_relations_read_limits(TupleTableSlot *row, AttrNumber first,
+									  RdaLimits *limits);
 extern bool rda_relations_exist(void);
 extern uint64 rda_relations_generation(void);
 extern void rda_relations_init(void);

@@ -88,15 +88,17 @@ take_key(Request *request, const char *key)
 static char *
 basic_user(const char *credentials)
 {
-	char		decoded[MAX_BASIC + 1];
+	char		decoded[MAX_BASIC];
+	char	   *colon = NULL;
 	char	   *user;
 	int			len = -1;
 
 	if (strlen(credentials) <= MAX_BASIC)
 		len = rda_base64_decode(credentials, strlen(credentials), decoded,
 								MAX_BASIC);
-	decoded[Max(len, 0)] = '\0';
-	user = pnstrdup(decoded, strcspn(decoded, ":"));
+	if (len > 0 && memchr(decoded, '\0', len) == NULL)
+		colon = memchr(decoded, ':', len);
+	user = colon == NULL ? pstrdup("") : pnstrdup(decoded, colon - decoded);
 	explicit_bzero(decoded, sizeof(decoded));
 	return user;
 }
@@ -346,7 +348,7 @@ revdesk_authenticate_request(PG_FUNCTION_ARGS)
 	check_path(&request);
 	read_claims(&request);
 	if (request.request_id != NULL)
-		rda_http_add_header("X-Request-Id", request.request_id);
+		rda_http_set_request_id(request.request_id);
 
 	if (request.key != NULL && (request.subject != NULL || request.has_token))
 		refuse(&request, &rda_http_invalid_request, "The request has a key and a session.");

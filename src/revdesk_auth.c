@@ -16,6 +16,7 @@
 #include "context.h"
 #include "error_rewrite.h"
 #include "guc.h"
+#include "read_only.h"
 #include "relations.h"
 #include "scope_support.h"
 #include "shmem.h"
@@ -39,6 +40,7 @@ _PG_init(void)
 	}
 	rda_relations_init();
 	rda_context_init();
+	rda_read_only_init();
 	rda_error_rewrite_init();
 	rda_scope_support_init();
 

@@ -8,7 +8,7 @@
  *	organization	umbrella_id = revdesk_scope_organization(), or without that
  *					column tenant_id = ANY (revdesk_scope_organization_tenants())
  *	user			tenant_id = ANY (revdesk_scope_user_tenants())
- *					OR tenant_id IS NULL AND owner_id = revdesk_scope_user()
+ *					OR owner_id = revdesk_scope_user() AND tenant_id IS NULL
  *
  * No id of a context becomes a constant of a plan, since plans are cached and
  * serve many callers.  The functions compared with are STABLE and NULL unless
@@ -284,7 +284,8 @@ personal_condition(const Call *call)
 	no_tenant->arg = copyObject((Expr *) call->tenant_id);
 	no_tenant->nulltesttype = IS_NULL;
 	no_tenant->location = -1;
-	return (Node *) make_andclause(list_make2(no_tenant, owned));
+	/* In the order that the planner's recheck of a bitmap scan has them. */
+	return (Node *) make_andclause(list_make2(owned, no_tenant));
 }
 
 static Node *

@@ -14,7 +14,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -106,22 +105,20 @@ read_tenant(const pg_uuid_t *id, RdaId *umbrella_id, bool *suspended,
 			RdaLimits *limits)
 {
 	RdaScan		scan;
-	HeapTuple	row;
+	TupleTableSlot *row;
 
 	rda_scan_begin(&scan, RDA_TENANTS_BY_ID, F_UUID_EQ, UUIDPGetDatum(id));
 	row = rda_scan_next(&scan);
 	if (row != NULL)
 	{
-		TupleDesc	desc = RelationGetDescr(scan.table);
 		bool		isnull;
-		Datum		value = heap_getattr(row, Anum_tenants_umbrella_id, desc, &isnull);
+		Datum		value = slot_getattr(row, Anum_tenants_umbrella_id, &isnull);
 
 		umbrella_id->present = !isnull;
 		if (!isnull)
 			umbrella_id->value = *DatumGetUUIDP(value);
-		(void) heap_getattr(row, Anum_tenants_suspended_at, desc, &isnull);
-		*suspended = !isnull;
-		rda_relations_read_limits(row, desc, Anum_tenants_rate_limit, limits);
+		*suspended = !slot_attisnull(row, Anum_tenants_suspended_at);
+		rda_relations_read_limits(row, Anum_tenants_rate_limit, limits);
 	}
 	rda_scan_end(&scan);
 	return row != NULL;
@@ -172,7 +169,7 @@ bool
 rda_user_find(const char *subject, pg_uuid_t *id)
 {
 	RdaScan		scan;
-	HeapTuple	row;
+	TupleTableSlot *row;
 
 	rda_scan_begin(&scan, RDA_USERS_BY_SUBJECT, F_TEXTEQ,
 				   CStringGetTextDatum(subject));
@@ -180,8 +177,7 @@ rda_user_find(const char *subject, pg_uuid_t *id)
 	if (row != NULL)
 	{
 		bool		isnull;
-		Datum		value = heap_getattr(row, Anum_users_id,
-										 RelationGetDescr(scan.table), &isnull);
+		Datum		value = slot_getattr(row, Anum_users_id, &isnull);
 
 		*id = *DatumGetUUIDP(value);
 	}
@@ -198,7 +194,7 @@ rda_user_is_enabled(const pg_uuid_t *id)
 	CachedUser *entry;
 	CachedUser	user = {.id = *id,.enabled = false};
 	RdaScan		scan;
-	HeapTuple	row;
+	TupleTableSlot *row;
 	uint64		generation = refresh_cache();
 
 	entry = hash_search(users, id, HASH_FIND, NULL);
@@ -208,8 +204,7 @@ rda_user_is_enabled(const pg_uuid_t *id)
 	rda_scan_begin(&scan, RDA_USERS_BY_ID, F_UUID_EQ, UUIDPGetDatum(id));
 	row = rda_scan_next(&scan);
 	if (row != NULL)
-		user.enabled = heap_attisnull(row, Anum_users_disabled_at,
-									  RelationGetDescr(scan.table));
+		user.enabled = slot_attisnull(row, Anum_users_disabled_at);
 	rda_scan_end(&scan);
 
 	if (is_current(generation))
@@ -242,14 +237,13 @@ read_ids(RdaIndex index, const pg_uuid_t *key, AttrNumber column,
 		 RdaIdSet *set, int *room)
 {
 	RdaScan		scan;
-	HeapTuple	row;
+	TupleTableSlot *row;
 
 	rda_scan_begin(&scan, index, F_UUID_EQ, UUIDPGetDatum(key));
 	while ((row = rda_scan_next(&scan)) != NULL)
 	{
 		bool		isnull;
-		Datum		value = heap_getattr(row, column,
-										 RelationGetDescr(scan.table), &isnull);
+		Datum		value = slot_getattr(row, column, &isnull);
 
 		if (!isnull)
 			append_id(set, room, DatumGetUUIDP(value));

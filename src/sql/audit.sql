@@ -157,18 +157,18 @@ COMMENT ON FUNCTION revdesk.audit_expiries() IS
   'Logs the keys that have expired in the last day. For the background worker.';
 
 -- security_barrier: see revdesk_keys.
-CREATE VIEW revdesk_audit WITH (security_barrier = true) AS
+CREATE VIEW @extschema@.revdesk_audit WITH (security_barrier = true) AS
 SELECT log.id, log.logged_at, log.action, log.target, log.tenant_id, log.user_id, log.by_role,
        log.by_key, log.by_user, log.address, log.details
 FROM revdesk.audit_log AS log
-WHERE revdesk_access() = 'admin'
-  AND (log.tenant_id = ANY (revdesk_scope_organization_tenants())
-       OR log.tenant_id = revdesk_scope_sub_entity()
-       OR (log.tenant_id IS NULL AND log.user_id = revdesk_scope_user()));
-COMMENT ON VIEW revdesk_audit IS
+WHERE @extschema@.revdesk_access() = 'admin'
+  AND (log.tenant_id = ANY (@extschema@.revdesk_scope_organization_tenants())
+       OR log.tenant_id = @extschema@.revdesk_scope_sub_entity()
+       OR (log.tenant_id IS NULL AND log.user_id = @extschema@.revdesk_scope_user()));
+COMMENT ON VIEW @extschema@.revdesk_audit IS
   'The audit log inside the scope of an admin key. No row without one.';
 
-CREATE FUNCTION revdesk_key_risks(unused_for interval DEFAULT '90 days', OUT key_id uuid, OUT name text, OUT risk text, OUT detail text)
+CREATE FUNCTION @extschema@.revdesk_key_risks(unused_for interval DEFAULT '90 days', OUT key_id uuid, OUT name text, OUT risk text, OUT detail text)
 RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -201,5 +201,5 @@ BEGIN
   ORDER BY live.name, live.id, found.risk;
 END
 $$;
-COMMENT ON FUNCTION revdesk_key_risks(interval) IS
+COMMENT ON FUNCTION @extschema@.revdesk_key_risks(interval) IS
   'Live keys that want a look: never used, not used lately, expires soon, no expiry, used after rotation, wider than used. Those that the context may manage, or without one, with SELECT on revdesk.api_keys, all. What is not counted, since the server does not preload the library, counts as not used.';

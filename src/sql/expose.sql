@@ -1,24 +1,24 @@
 -- expose.sql: the endpoints of an HTTP API, in a schema that PostgREST serves.
 
 -- security_barrier: see revdesk_keys.
-CREATE VIEW revdesk_sub_entities WITH (security_barrier = true) AS
+CREATE VIEW @extschema@.revdesk_sub_entities WITH (security_barrier = true) AS
 SELECT tenants.id AS tenant_id, tenants.umbrella_id, tenants.name, tenants.suspended_at,
        tenants.created_at
 FROM revdesk.tenants
-WHERE tenants.umbrella_id = revdesk_scope_organization()
+WHERE tenants.umbrella_id = @extschema@.revdesk_scope_organization()
    OR (tenants.umbrella_id IS NOT NULL
-       AND (tenants.id = revdesk_scope_sub_entity() OR tenants.id = ANY (revdesk_scope_user_tenants())));
-COMMENT ON VIEW revdesk_sub_entities IS
+       AND (tenants.id = @extschema@.revdesk_scope_sub_entity() OR tenants.id = ANY (@extschema@.revdesk_scope_user_tenants())));
+COMMENT ON VIEW @extschema@.revdesk_sub_entities IS
   'The sub-entities inside the scope of the context. No row without a context.';
 
-CREATE VIEW revdesk_members WITH (security_barrier = true) AS
+CREATE VIEW @extschema@.revdesk_members WITH (security_barrier = true) AS
 SELECT memberships.tenant_id, memberships.user_id, users.subject, memberships.created_at
 FROM revdesk.memberships
 JOIN revdesk.users ON users.id = memberships.user_id
-WHERE memberships.tenant_id = ANY (revdesk_scope_organization_tenants())
-   OR memberships.tenant_id = revdesk_scope_sub_entity()
-   OR memberships.user_id = revdesk_scope_user();
-COMMENT ON VIEW revdesk_members IS
+WHERE memberships.tenant_id = ANY (@extschema@.revdesk_scope_organization_tenants())
+   OR memberships.tenant_id = @extschema@.revdesk_scope_sub_entity()
+   OR memberships.user_id = @extschema@.revdesk_scope_user();
+COMMENT ON VIEW @extschema@.revdesk_members IS
   'The members of the tenants inside the scope of the context; for scope user, its own memberships. No row without a context.';
 
 CREATE FUNCTION revdesk.insert_sub_entity() RETURNS trigger
@@ -98,7 +98,7 @@ END;
 COMMENT ON FUNCTION revdesk.exposed_objects(name) IS
   'What revdesk_expose() made in a schema: views and functions of its names that use this extension.';
 
-CREATE FUNCTION revdesk_unexpose(schema name) RETURNS void
+CREATE FUNCTION @extschema@.revdesk_unexpose(schema name) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -109,7 +109,7 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION revdesk_unexpose(name) IS
+COMMENT ON FUNCTION @extschema@.revdesk_unexpose(name) IS
   'Drops the endpoints that revdesk_expose() made in a schema. Privileges on the functions behind them stay.';
 
 CREATE FUNCTION revdesk.expose_views(schema name) RETURNS void
@@ -211,7 +211,7 @@ $$;
 COMMENT ON FUNCTION revdesk.expose_functions(name) IS
   'The functions of revdesk_expose().';
 
-CREATE FUNCTION revdesk_expose(schema name, roles name[]) RETURNS void
+CREATE FUNCTION @extschema@.revdesk_expose(schema name, roles name[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -248,5 +248,5 @@ BEGIN
     '@extschema@.revdesk_add_member, @extschema@.revdesk_remove_member TO %s', grantees);
 END
 $$;
-COMMENT ON FUNCTION revdesk_expose(name, name[]) IS
+COMMENT ON FUNCTION @extschema@.revdesk_expose(name, name[]) IS
   'Makes the endpoints of an HTTP API in a schema, for API roles: the views account, api_keys, sub_entities and members and the functions create_api_key, rotate_api_key, revoke_api_key and auth_token. For a superuser. Calling it again makes them anew. 42P07 or 42723 where an object of another kind has one of the names.';

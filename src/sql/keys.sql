@@ -36,15 +36,15 @@ SELECT keys.id AS key_id, keys.name, keys.scope, keys.tenant_id, keys.user_id,
        keys.replaced_by, keys.allowed_networks, keys.rate_limit, keys.rate_period,
        keys.rate_burst, keys.quota, keys.quota_period, keys.metadata
 FROM revdesk.api_keys AS keys
-WHERE keys.id = revdesk_key_id()
-   OR (revdesk_session_started() IS NOT NULL AND keys.created_by = revdesk_user_id()
-       AND (keys.tenant_id = revdesk_tenant_id() OR revdesk_scope() = 'user'))
-   OR (revdesk_access() = 'admin'
-       AND (keys.tenant_id = ANY (revdesk_scope_organization_tenants())
-            OR (keys.scope = 'sub_entity' AND keys.tenant_id = revdesk_scope_sub_entity())
-            OR (keys.scope = 'user' AND keys.user_id = revdesk_scope_user())
-            OR (keys.scope = 'sub_entity' AND keys.created_by = revdesk_scope_user()
-                AND keys.tenant_id = ANY (revdesk_scope_user_tenants()))));
+WHERE keys.id = @extschema@.revdesk_key_id()
+   OR (@extschema@.revdesk_session_started() IS NOT NULL AND keys.created_by = @extschema@.revdesk_user_id()
+       AND (keys.tenant_id = @extschema@.revdesk_tenant_id() OR @extschema@.revdesk_scope() = 'user'))
+   OR (@extschema@.revdesk_access() = 'admin'
+       AND (keys.tenant_id = ANY (@extschema@.revdesk_scope_organization_tenants())
+            OR (keys.scope = 'sub_entity' AND keys.tenant_id = @extschema@.revdesk_scope_sub_entity())
+            OR (keys.scope = 'user' AND keys.user_id = @extschema@.revdesk_scope_user())
+            OR (keys.scope = 'sub_entity' AND keys.created_by = @extschema@.revdesk_scope_user()
+                AND keys.tenant_id = ANY (@extschema@.revdesk_scope_user_tenants()))));
 COMMENT ON VIEW revdesk.managed_keys IS
   'revdesk_keys, without the last use.';
 
@@ -59,13 +59,13 @@ END;
 COMMENT ON FUNCTION revdesk.last_used(uuid) IS
   'When a key was accepted last; null if never, or if the context may not manage the key.';
 
-CREATE VIEW revdesk_keys WITH (security_barrier = true) AS
+CREATE VIEW @extschema@.revdesk_keys WITH (security_barrier = true) AS
 SELECT managed.*, revdesk.last_used(managed.key_id) AS last_used_at
 FROM revdesk.managed_keys AS managed;
-COMMENT ON VIEW revdesk_keys IS
+COMMENT ON VIEW @extschema@.revdesk_keys IS
   'The keys that the context may manage: with access admin those of its scope, for a session those that its user made; and its own key. No row without a context; never a hash.';
-COMMENT ON COLUMN revdesk_keys.key_id IS 'Identifies the key; not a secret.';
-COMMENT ON COLUMN revdesk_keys.hint IS 'Last 4 characters of the key.';
+COMMENT ON COLUMN @extschema@.revdesk_keys.key_id IS 'Identifies the key; not a secret.';
+COMMENT ON COLUMN @extschema@.revdesk_keys.hint IS 'Last 4 characters of the key.';
 
 -- Refuse what the constraints of the table would refuse, and say it better:
 -- their DETAIL would show the failing row with the hash.
@@ -224,7 +224,7 @@ $$;
 COMMENT ON FUNCTION revdesk.insert_key(revdesk.api_keys) IS
   'Makes a key, checked and authorized, and returns its id.';
 
-CREATE FUNCTION revdesk_create_key(
+CREATE FUNCTION @extschema@.revdesk_create_key(
   name text, scope text, tenant_id uuid DEFAULT NULL, user_id uuid DEFAULT NULL,
   access text DEFAULT 'write', environment text DEFAULT 'production',
   expires_at timestamptz DEFAULT NULL, allowed_networks cidr[] DEFAULT NULL,
@@ -250,10 +250,10 @@ BEGIN
   key_id := revdesk.insert_key(key);
 END
 $$;
-COMMENT ON FUNCTION revdesk_create_key(text, text, uuid, uuid, text, text, timestamptz, cidr[], jsonb) IS
+COMMENT ON FUNCTION @extschema@.revdesk_create_key(text, text, uuid, uuid, text, text, timestamptz, cidr[], jsonb) IS
   'Makes a key and returns it, this once. Scope user needs a user, the others a tenant of their kind. For an admin key or a session at least as wide, or with INSERT on revdesk.api_keys. 22023 for bad values, 42501 for a key that the caller may not make.';
 
-CREATE FUNCTION revdesk_import_key(
+CREATE FUNCTION @extschema@.revdesk_import_key(
   name text, scope text, key_hash bytea, tenant_id uuid DEFAULT NULL, user_id uuid DEFAULT NULL,
   access text DEFAULT 'write', environment text DEFAULT 'production',
   expires_at timestamptz DEFAULT NULL, allowed_networks cidr[] DEFAULT NULL,
@@ -283,7 +283,7 @@ BEGIN
   RETURN revdesk.insert_key(key);
 END
 $$;
-COMMENT ON FUNCTION revdesk_import_key(text, text, bytea, uuid, uuid, text, text, timestamptz, cidr[], jsonb, text) IS
+COMMENT ON FUNCTION @extschema@.revdesk_import_key(text, text, bytea, uuid, uuid, text, text, timestamptz, cidr[], jsonb, text) IS
   'Takes over a key of an existing system by its SHA-256 (32 bytes, of the whole key, "revdesk_" included) and returns its id. Needs INSERT on revdesk.api_keys and no context. 23505 for a hash that is there already.';
 
 -- Find a key that the caller may manage, and lock it against a rotation or
@@ -316,7 +316,7 @@ $$;
 COMMENT ON FUNCTION revdesk.lock_key(uuid) IS
   'A key''s row, locked. 42501 unless the caller may manage it.';
 
-CREATE FUNCTION revdesk_revoke_key(key_id uuid, reason text DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION @extschema@.revdesk_revoke_key(key_id uuid, reason text DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -335,7 +335,7 @@ BEGIN
   RETURN true;
 END
 $$;
-COMMENT ON FUNCTION revdesk_revoke_key(uuid, text) IS
+COMMENT ON FUNCTION @extschema@.revdesk_revoke_key(uuid, text) IS
   'Rejects a key from the next authentication on; a transaction that acts for it ends as it began. True if this call revoked it, false if it was revoked before. For an admin key whose scope holds it, a session of the user who made it, or with UPDATE on revdesk.api_keys.';
 
 CREATE FUNCTION revdesk.rotate_key(
@@ -378,16 +378,16 @@ $$;
 COMMENT ON FUNCTION revdesk.rotate_key(uuid, interval) IS
   'revdesk_rotate_key(), whose parameter and result have one name, which PL/pgSQL does not take.';
 
-CREATE FUNCTION revdesk_rotate_key(
+CREATE FUNCTION @extschema@.revdesk_rotate_key(
   key_id uuid, grace interval DEFAULT '0', OUT key_id uuid, OUT token text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT made.new_key_id, made.token FROM revdesk.rotate_key($1, $2) AS made;
 END;
-COMMENT ON FUNCTION revdesk_rotate_key(uuid, interval) IS
+COMMENT ON FUNCTION @extschema@.revdesk_rotate_key(uuid, interval) IS
   'Makes a key with all properties of another and returns it, this once. The old one ends now, or with a grace, expires after it; revoking the new one does not end it. Rights as for revdesk_create_key and revdesk_revoke_key. 55000 for a key that has ended or been rotated.';
 
-CREATE FUNCTION revdesk_issue_token(
+CREATE FUNCTION @extschema@.revdesk_issue_token(
   name text, tenant_id uuid DEFAULT NULL, access text DEFAULT 'write',
   expires_at timestamptz DEFAULT NULL, OUT key_id uuid, OUT token text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -412,10 +412,10 @@ BEGIN
   token := made.token;
 END
 $$;
-COMMENT ON FUNCTION revdesk_issue_token(text, uuid, text, timestamptz) IS
+COMMENT ON FUNCTION @extschema@.revdesk_issue_token(text, uuid, text, timestamptz) IS
   'Makes a named, long-lived key from a session or an admin key and returns it, this once. It is tied to one tenant: tenant_id, or the one that the caller acts for. As revdesk_create_key.';
 
-CREATE FUNCTION revdesk_provision_account(
+CREATE FUNCTION @extschema@.revdesk_provision_account(
   organization_name text, subject text,
   OUT organization_id uuid, OUT user_id uuid, OUT key_id uuid, OUT token text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -436,10 +436,10 @@ BEGIN
   token := made.token;
 END
 $$;
-COMMENT ON FUNCTION revdesk_provision_account(text, text) IS
+COMMENT ON FUNCTION @extschema@.revdesk_provision_account(text, text) IS
   'Sets an account up: an organization, its first user (made unless the subject is known), the membership, and the organization''s first key, of access admin, which is returned this once. Needs INSERT on the tables of schema revdesk and no context.';
 
-CREATE FUNCTION revdesk_account() RETURNS jsonb
+CREATE FUNCTION @extschema@.revdesk_account() RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT jsonb_build_object(
@@ -471,5 +471,5 @@ BEGIN ATOMIC
               FROM revdesk.tenants WHERE tenants.id = ANY (@extschema@.revdesk_scope_user_tenants())))
   FROM @extschema@.revdesk_context() AS context;
 END;
-COMMENT ON FUNCTION revdesk_account() IS
+COMMENT ON FUNCTION @extschema@.revdesk_account() IS
   'The caller''s own key, scope, tenant and user, as a JSON object: scope, access, environment, key, tenant, user, usage, teams. usage is null for a session, and where nothing is counted, since the server does not preload the library. Null without a context.';

@@ -40,9 +40,9 @@ $$;
 
 -- PUBLIC may authenticate and read its own context.
 GRANT EXECUTE ON FUNCTION
-  revdesk_authenticate(text), revdesk_authenticate(), revdesk_deauthenticate(), revdesk_context(),
-  revdesk_key_id(), revdesk_tenant_id(), revdesk_umbrella_id(), revdesk_user_id(),
-  revdesk_scope(), revdesk_access(), revdesk_environment(), revdesk_session_started()
+  @extschema@.revdesk_authenticate(text), @extschema@.revdesk_authenticate(), @extschema@.revdesk_deauthenticate(), @extschema@.revdesk_context(),
+  @extschema@.revdesk_key_id(), @extschema@.revdesk_tenant_id(), @extschema@.revdesk_umbrella_id(), @extschema@.revdesk_user_id(),
+  @extschema@.revdesk_scope(), @extschema@.revdesk_access(), @extschema@.revdesk_environment(), @extschema@.revdesk_session_started()
 TO PUBLIC;
 
 -- Readers of the view revdesk_keys call it; see there.
@@ -50,10 +50,10 @@ GRANT EXECUTE ON FUNCTION revdesk.last_used(uuid) TO PUBLIC;
 
 -- PUBLIC may run policies: what they call is called with the reader's rights.
 GRANT EXECUTE ON FUNCTION
-  revdesk_scope_visible(uuid, uuid, uuid), revdesk_scope_readable_up(uuid, uuid),
-  revdesk_scope_sub_entity(), revdesk_scope_walk_up(),
-  revdesk_scope_organization(), revdesk_scope_organization_tenants(),
-  revdesk_scope_user(), revdesk_scope_user_tenants()
+  @extschema@.revdesk_scope_visible(uuid, uuid, uuid), @extschema@.revdesk_scope_readable_up(uuid, uuid),
+  @extschema@.revdesk_scope_sub_entity(), @extschema@.revdesk_scope_walk_up(),
+  @extschema@.revdesk_scope_organization(), @extschema@.revdesk_scope_organization_tenants(),
+  @extschema@.revdesk_scope_user(), @extschema@.revdesk_scope_user_tenants()
 TO PUBLIC;
 
 -- Owners of tables protect them with their own rights, so what
@@ -64,12 +64,15 @@ GRANT EXECUTE ON FUNCTION
   revdesk.check_relation(regclass), revdesk.check_column(regclass, name),
   revdesk.relation_tree(regclass), revdesk.protect_relation(regclass, revdesk.protected_tables, boolean),
   revdesk.fill_umbrella_column(regclass, revdesk.protected_tables, boolean),
-  revdesk.unprotect_relation(regclass, revdesk.protected_tables),
+  revdesk.unprotect_relation(revdesk.protected_tables),
+  revdesk.register_relation(regclass, revdesk.protected_tables),
+  revdesk.check_declaration(regclass, revdesk.protected_tables), revdesk.drop_indexes(regclass, name[]),
+  revdesk.protect_detached(),
   revdesk.create_umbrella_trigger(regclass, revdesk.protected_tables),
   revdesk.set_umbrella(), revdesk.is_umbrella_of(uuid, uuid),
   revdesk.create_policies(regclass, revdesk.protected_tables), revdesk.drop_policies(regclass),
   revdesk.revoke_dangerous(regclass), revdesk.create_index(regclass, name, text),
-  revdesk.adds_child(pg_ddl_command)
+  revdesk.changes_tree(pg_ddl_command)
 TO PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON revdesk.protected_tables TO PUBLIC;
 

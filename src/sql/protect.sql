@@ -157,18 +157,20 @@ DECLARE
                          COALESCE(quote_ident(declared.owner_column), 'NULL::uuid'), umbrella_column);
   readable text := format('@extschema@.revdesk_scope_readable_up(%s, %s)', tenant_column, umbrella_column);
 BEGIN
+  IF declared.walk_up AND declared.owner_column IS NOT NULL THEN
+    readable := format('%s OR %s', visible, readable);
+  END IF;
   -- A restrictive policy holds whatever permissive ones are added later; the
-  -- permissive one lets through what it leaves.
-  EXECUTE format('CREATE POLICY revdesk_permit ON %s USING (true) WITH CHECK (true)', target);
+  -- permissive one lets through what it leaves.  It has the same condition, so
+  -- that DROP EXTENSION takes both; PostgreSQL sees that and evaluates one.
+  EXECUTE format('CREATE POLICY revdesk_permit ON %s USING (%s) WITH CHECK (true)', target,
+                 CASE WHEN declared.walk_up THEN readable ELSE visible END);
   IF NOT declared.walk_up THEN
     EXECUTE format('CREATE POLICY revdesk_isolation ON %s AS RESTRICTIVE USING (%s) WITH CHECK (%s)',
                    target, visible, visible);
     RETURN;
   END IF;
 
-  IF declared.owner_column IS NOT NULL THEN
-    readable := format('%s OR %s', visible, readable);
-  END IF;
   EXECUTE format('CREATE POLICY revdesk_isolation_select ON %s AS RESTRICTIVE FOR SELECT USING (%s)',
                  target, readable);
   EXECUTE format('CREATE POLICY revdesk_isolation_insert ON %s AS RESTRICTIVE FOR INSERT WITH CHECK (%s)',
@@ -243,6 +245,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM revdesk.check_relation(target);
+  PERFORM revdesk.register_relation(target, declared);
   -- From here to the end of the transaction nobody else reads the table.
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', target);
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', target);
@@ -259,7 +262,8 @@ $$;
 COMMENT ON FUNCTION revdesk.protect_relation(regclass, revdesk.protected_tables, boolean) IS
   'What revdesk_protect() does to one table of a tree. may_update: rows with a wrong umbrella column may be updated.';
 
-CREATE FUNCTION revdesk.create_index(target regclass, name name, suffices text DEFAULT NULL) RETURNS name
+-- An owner counts for rows without a tenant only, so an index of those will do.
+CREATE FUNCTION revdesk.create_index(target regclass, name name, condition text DEFAULT NULL) RETURNS name
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -270,21 +274,60 @@ BEGIN
     JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
     JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
     WHERE indrelid = target AND attname = name AND indisvalid AND amname = 'btree'
-      AND (indpred IS NULL OR pg_get_expr(indpred, indrelid) = suffices))
+      AND (indpred IS NULL OR pg_get_expr(indpred, indrelid) = format('(%s)', condition)))
   THEN
     RETURN NULL;
   END IF;
   -- PostgreSQL chooses the name; what is new afterwards is it.
-  EXECUTE format('CREATE INDEX ON %s (%I)', target, name);
+  EXECUTE format('CREATE INDEX ON %s (%I) %s', target, name, 'WHERE ' || condition);
   SELECT relname INTO created FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
   WHERE indrelid = target ORDER BY indexrelid::oid DESC LIMIT 1;
   RETURN created;
 END
 $$;
 COMMENT ON FUNCTION revdesk.create_index(regclass, name, text) IS
-  'Makes an index led by the column and returns its name; null if there is one already. A partial one will do if its condition reads as suffices.';
+  'Makes an index led by the column, of the rows of a condition if one is given, and returns its name; null if there is one already.';
 
-CREATE FUNCTION revdesk_protect(
+-- What revdesk_unprotect() has to restore is noted once, when the table is
+-- protected first.
+CREATE FUNCTION revdesk.register_relation(target regclass, declared revdesk.protected_tables) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  INSERT INTO revdesk.protected_tables AS registered
+  SELECT target, declared.root, declared.tenant_column, declared.owner_column, declared.umbrella_column,
+         declared.walk_up, relrowsecurity, relforcerowsecurity, '{}', now()
+  FROM pg_class WHERE oid = target
+  ON CONFLICT (relation) DO UPDATE
+  SET root = excluded.root, tenant_column = excluded.tenant_column,
+      owner_column = excluded.owner_column, umbrella_column = excluded.umbrella_column,
+      walk_up = excluded.walk_up;
+END;
+COMMENT ON FUNCTION revdesk.register_relation(regclass, revdesk.protected_tables) IS
+  'Notes in the registry that a table is protected, as declared.';
+
+CREATE FUNCTION revdesk.check_declaration(target regclass, declared revdesk.protected_tables) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM revdesk.check_column(target, declared.tenant_column);
+  PERFORM revdesk.check_column(target, declared.owner_column);
+  PERFORM revdesk.check_column(target, declared.umbrella_column);
+  IF declared.tenant_column IS NULL
+     AND (declared.owner_column IS NULL OR declared.umbrella_column IS NOT NULL OR declared.walk_up) THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = 'a table without a tenant column needs an owner column, and has neither an umbrella column nor walk-up';
+  END IF;
+  IF declared.tenant_column IN (declared.owner_column, declared.umbrella_column)
+     OR declared.owner_column = declared.umbrella_column THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = 'the tenant, owner and umbrella columns must be different ones';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION revdesk.check_declaration(regclass, revdesk.protected_tables) IS
+  'Raises 22023, 42703, 42804 or 42809 for columns that a table cannot be protected by.';
+
+CREATE FUNCTION @extschema@.revdesk_protect(
   target regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
   umbrella_column name DEFAULT NULL, walk_up boolean DEFAULT false)
 RETURNS void
@@ -292,100 +335,117 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   declared revdesk.protected_tables;
-  relation regclass;
+  member regclass;
 BEGIN
   PERFORM revdesk.check_relation(target);
-  PERFORM revdesk.check_column(target, tenant_column);
-  PERFORM revdesk.check_column(target, owner_column);
-  PERFORM revdesk.check_column(target, umbrella_column);
-  IF tenant_column IS NULL AND (owner_column IS NULL OR umbrella_column IS NOT NULL OR walk_up) THEN
-    RAISE invalid_parameter_value USING
-      MESSAGE = 'a table without a tenant column needs an owner column, and has neither an umbrella column nor walk-up';
-  END IF;
-
-  SELECT * INTO declared FROM revdesk.protected_tables AS registered WHERE registered.relation = target;
-  IF NOT FOUND THEN
-    declared.relation := target;
-    declared.created_indexes := '{}';
-    declared.protected_at := now();
-    SELECT relrowsecurity, relforcerowsecurity
-    INTO declared.had_row_security, declared.had_forced_row_security
-    FROM pg_class WHERE oid = target;
-  END IF;
+  declared.root := target;
   declared.tenant_column := tenant_column;
   declared.owner_column := owner_column;
   declared.umbrella_column := umbrella_column;
   declared.walk_up := COALESCE(walk_up, false);
+  PERFORM revdesk.check_declaration(target, declared);
 
-  FOR relation IN SELECT revdesk.relation_tree(target) LOOP
-    PERFORM revdesk.protect_relation(relation, declared, true);
+  FOR member IN SELECT revdesk.relation_tree(target) LOOP
+    PERFORM revdesk.protect_relation(member, declared, true);
   END LOOP;
-  declared.created_indexes := declared.created_indexes || array_remove(ARRAY[
+  declared.created_indexes := array_remove(ARRAY[
     revdesk.create_index(target, tenant_column),
-    -- An owner counts for rows without a tenant only.
-    revdesk.create_index(target, owner_column, '(' || quote_ident(tenant_column) || ' IS NULL)'),
+    revdesk.create_index(target, owner_column, quote_ident(tenant_column) || ' IS NULL'),
     revdesk.create_index(target, umbrella_column)], NULL);
-
-  DELETE FROM revdesk.protected_tables AS registered WHERE registered.relation = target;
-  INSERT INTO revdesk.protected_tables VALUES ((declared).*);
+  UPDATE revdesk.protected_tables AS registered
+  SET created_indexes = registered.created_indexes || declared.created_indexes
+  WHERE registered.relation = target;
 END
 $$;
-COMMENT ON FUNCTION revdesk_protect(regclass, name, name, name, boolean) IS
+COMMENT ON FUNCTION @extschema@.revdesk_protect(regclass, name, name, name, boolean) IS
   'Makes a table safe, with its partitions and children, existing and future: row security enabled and forced, restrictive policies, dangerous privileges revoked, indexes, the umbrella column kept right. Columns are of type uuid; a null tenant_column means personal rows only. For the table''s owner. Calling it again changes the declaration. 42703, 42804, 42809 or 22023 for what cannot be protected.';
 
-CREATE FUNCTION revdesk.unprotect_relation(target regclass, declared revdesk.protected_tables) RETURNS void
+CREATE FUNCTION revdesk.drop_indexes(target regclass, names name[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  index regclass;
+BEGIN
+  FOR index IN
+    SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = target AND relname = ANY (names)
+  LOOP
+    EXECUTE format('DROP INDEX %s', index);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION revdesk.drop_indexes(regclass, name[]) IS
+  'Drops indexes of a table by name; those that are gone already do not matter.';
+
+CREATE FUNCTION revdesk.unprotect_relation(declared revdesk.protected_tables) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   declared.umbrella_column := NULL;
-  PERFORM revdesk.create_umbrella_trigger(target, declared);
-  PERFORM revdesk.drop_policies(target);
+  PERFORM revdesk.create_umbrella_trigger(declared.relation, declared);
+  PERFORM revdesk.drop_policies(declared.relation);
   IF NOT declared.had_row_security THEN
-    EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', target);
+    EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', declared.relation);
   END IF;
   IF NOT declared.had_forced_row_security THEN
-    EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', target);
+    EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', declared.relation);
   END IF;
+  PERFORM revdesk.drop_indexes(declared.relation, declared.created_indexes);
 END
 $$;
-COMMENT ON FUNCTION revdesk.unprotect_relation(regclass, revdesk.protected_tables) IS
+COMMENT ON FUNCTION revdesk.unprotect_relation(revdesk.protected_tables) IS
   'What revdesk_unprotect() does to one table of a tree.';
 
-CREATE FUNCTION revdesk_unprotect(target regclass) RETURNS void
+CREATE FUNCTION @extschema@.revdesk_unprotect(target regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   declared revdesk.protected_tables;
-  relation regclass;
-  index name;
 BEGIN
   PERFORM revdesk.check_relation(target);
-  DELETE FROM revdesk.protected_tables AS registered
-  WHERE registered.relation = target RETURNING * INTO declared;
-  IF NOT FOUND THEN
+  IF NOT EXISTS (SELECT FROM revdesk.protected_tables AS registered
+                 WHERE registered.relation = target AND registered.root = target) THEN
     RAISE object_not_in_prerequisite_state USING
       MESSAGE = format('table %s is not protected', target),
       HINT = 'A partition is protected and unprotected with its parent.';
   END IF;
-  FOR relation IN SELECT revdesk.relation_tree(target) LOOP
-    PERFORM revdesk.unprotect_relation(relation, declared);
-  END LOOP;
-  FOR index IN
-    SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-    WHERE indrelid = target AND relname = ANY (declared.created_indexes)
+  -- The root first: with it go the triggers that its partitions have from it.
+  FOR declared IN
+    SELECT * FROM revdesk.protected_tables AS registered WHERE registered.root = target
+    ORDER BY registered.relation <> target
   LOOP
-    EXECUTE format('DROP INDEX %I.%I',
-                   (SELECT relnamespace::regnamespace::name FROM pg_class WHERE oid = target), index);
+    PERFORM revdesk.unprotect_relation(declared);
+  END LOOP;
+  DELETE FROM revdesk.protected_tables AS registered WHERE registered.root = target;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.revdesk_unprotect(regclass) IS
+  'Undoes revdesk_protect(): its policies, trigger and indexes go, row security is as it was before. Privileges that were revoked stay so. For the table''s owner. 55000 for a table that is not protected.';
+
+CREATE FUNCTION revdesk.changes_tree(command pg_ddl_command) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_changes_tree';
+COMMENT ON FUNCTION revdesk.changes_tree(pg_ddl_command) IS
+  'Did the command give a table a partition or an inheritance child, or take one away?';
+
+-- A partition that was detached has its policies, but not the trigger, which
+-- was its parent's.  From now on it is protected by itself.
+CREATE FUNCTION revdesk.protect_detached() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  detached revdesk.protected_tables;
+BEGIN
+  FOR detached IN
+    SELECT * FROM revdesk.protected_tables AS registered
+    WHERE registered.relation NOT IN (SELECT revdesk.relation_tree(registered.root))
+  LOOP
+    detached.root := detached.relation;
+    PERFORM revdesk.protect_relation(detached.relation, detached, false);
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION revdesk_unprotect(regclass) IS
-  'Undoes revdesk_protect(): its policies, trigger and indexes go, row security is as it was before. Privileges that were revoked stay so. For the table''s owner. 55000 for a table that is not protected.';
-
-CREATE FUNCTION revdesk.adds_child(command pg_ddl_command) RETURNS boolean
-LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_adds_child';
-COMMENT ON FUNCTION revdesk.adds_child(pg_ddl_command) IS
-  'Did the command give a table a partition or an inheritance child?';
+COMMENT ON FUNCTION revdesk.protect_detached() IS
+  'Protects what has left the tree that it was protected with.';
 
 -- A partition read by its own name has only its own policies, so one that
 -- appears later needs them at once.  Only the commands that add one count: a
@@ -400,7 +460,7 @@ BEGIN
   FOR found IN
     WITH RECURSIVE changed AS (
       SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
-      WHERE classid = 'pg_class'::regclass AND object_type = 'table' AND revdesk.adds_child(command)
+      WHERE classid = 'pg_class'::regclass AND object_type = 'table' AND revdesk.changes_tree(command)
     ), ancestors (objid, ancestor) AS (
       SELECT objid, objid FROM changed
       UNION
@@ -409,16 +469,21 @@ BEGIN
     )
     SELECT DISTINCT member AS relation, registered AS declared
     FROM ancestors
-    JOIN revdesk.protected_tables AS registered ON registered.relation = ancestors.ancestor
+    JOIN revdesk.protected_tables AS registered
+      ON registered.relation = ancestors.ancestor AND registered.root = registered.relation
     CROSS JOIN LATERAL revdesk.relation_tree(ancestors.objid) AS member
     WHERE NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = member AND polname = 'revdesk_permit')
   LOOP
     PERFORM revdesk.protect_relation(found.relation, found.declared, false);
   END LOOP;
+  IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands()
+             WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)) THEN
+    PERFORM revdesk.protect_detached();
+  END IF;
 END
 $$;
 COMMENT ON FUNCTION revdesk.protect_new_partitions() IS
-  'Event trigger: protects partitions and children of protected tables as they are created or attached.';
+  'Event trigger: protects partitions and children of protected tables as they are created, attached or detached.';
 CREATE EVENT TRIGGER revdesk_protect_new_partitions
   ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
   EXECUTE FUNCTION revdesk.protect_new_partitions();

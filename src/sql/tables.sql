@@ -7,6 +7,11 @@
 --
 -- The order of the leading columns is known to src/relations.h.
 
+-- Whatever is named without a schema from here on is PostgreSQL's own: in the
+-- schema that the extension goes to, anybody may have put functions and
+-- operators that would suit better than those.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- CREATE SCHEMA, not "schema =" in the control file: that would install into
 -- a schema of the same name that somebody else made before.
 CREATE SCHEMA revdesk;
@@ -112,6 +117,8 @@ CREATE TABLE revdesk.api_keys (
     CHECK (pg_catalog.jsonb_typeof(metadata) = 'object'
            AND pg_catalog.octet_length(metadata::text) <= 16384)
 );
+-- What authentication probes; see src/key_lookup.c.
+CREATE INDEX api_keys_key_hash_idx ON revdesk.api_keys USING hash (key_hash);
 CREATE INDEX api_keys_tenant_id_idx ON revdesk.api_keys (tenant_id);
 CREATE INDEX api_keys_user_id_idx ON revdesk.api_keys (user_id);
 CREATE INDEX api_keys_created_by_idx ON revdesk.api_keys (created_by);
@@ -144,6 +151,7 @@ COMMENT ON COLUMN revdesk.api_keys.metadata IS
 
 CREATE TABLE revdesk.protected_tables (
   relation regclass PRIMARY KEY,
+  root regclass NOT NULL,
   tenant_column name,
   owner_column name,
   umbrella_column name,
@@ -154,4 +162,6 @@ CREATE TABLE revdesk.protected_tables (
   protected_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE revdesk.protected_tables IS
-  'Tables that revdesk_protect() was called for, and what revdesk_unprotect() restores. A table''s owner sees and changes its row.';
+  'Tables that are protected, and what revdesk_unprotect() restores. A table''s owner sees and changes its row.';
+COMMENT ON COLUMN revdesk.protected_tables.root IS
+  'The table that revdesk_protect() was called for: the table itself, or one that it is a partition or child of.';

@@ -29,7 +29,7 @@ $$;
 COMMENT ON FUNCTION revdesk.insert_tenant(uuid, text, uuid) IS
   'Makes a tenant and returns its id. 22023 for a bad name, 23505 for an id that is taken.';
 
-CREATE FUNCTION revdesk_create_organization(name text, id uuid DEFAULT NULL) RETURNS uuid
+CREATE FUNCTION @extschema@.revdesk_create_organization(name text, id uuid DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -37,10 +37,10 @@ BEGIN
   RETURN revdesk.insert_tenant(NULL, name, id);
 END
 $$;
-COMMENT ON FUNCTION revdesk_create_organization(text, uuid) IS
+COMMENT ON FUNCTION @extschema@.revdesk_create_organization(text, uuid) IS
   'Makes an organization (umbrella) and returns its id. Needs INSERT on revdesk.tenants and no context.';
 
-CREATE FUNCTION revdesk_create_sub_entity(umbrella_id uuid, name text, id uuid DEFAULT NULL)
+CREATE FUNCTION @extschema@.revdesk_create_sub_entity(umbrella_id uuid, name text, id uuid DEFAULT NULL)
 RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -57,7 +57,7 @@ BEGIN
   RETURN revdesk.insert_tenant(umbrella_id, name, id);
 END
 $$;
-COMMENT ON FUNCTION revdesk_create_sub_entity(uuid, text, uuid) IS
+COMMENT ON FUNCTION @extschema@.revdesk_create_sub_entity(uuid, text, uuid) IS
   'Makes a sub-entity of an organization and returns its id. For an admin key of the organization, or with INSERT on revdesk.tenants.';
 
 CREATE FUNCTION revdesk.set_suspension(target uuid, since timestamptz) RETURNS void
@@ -71,23 +71,23 @@ END;
 COMMENT ON FUNCTION revdesk.set_suspension(uuid, timestamptz) IS
   'Suspends a tenant, or resumes it with null.';
 
-CREATE FUNCTION revdesk_suspend_tenant(tenant_id uuid) RETURNS void
+CREATE FUNCTION @extschema@.revdesk_suspend_tenant(tenant_id uuid) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT revdesk.set_suspension(tenant_id, now());
 END;
-COMMENT ON FUNCTION revdesk_suspend_tenant(uuid) IS
+COMMENT ON FUNCTION @extschema@.revdesk_suspend_tenant(uuid) IS
   'Rejects the keys of a tenant, and of its sub-entities, from the next authentication on. Needs UPDATE on revdesk.tenants and no context.';
 
-CREATE FUNCTION revdesk_resume_tenant(tenant_id uuid) RETURNS void
+CREATE FUNCTION @extschema@.revdesk_resume_tenant(tenant_id uuid) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT revdesk.set_suspension(tenant_id, NULL);
 END;
-COMMENT ON FUNCTION revdesk_resume_tenant(uuid) IS
+COMMENT ON FUNCTION @extschema@.revdesk_resume_tenant(uuid) IS
   'Ends the suspension of a tenant. Needs UPDATE on revdesk.tenants and no context.';
 
-CREATE FUNCTION revdesk_create_user(subject text, id uuid DEFAULT NULL) RETURNS uuid
+CREATE FUNCTION @extschema@.revdesk_create_user(subject text, id uuid DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -98,7 +98,7 @@ BEGIN
   RETURN id;
 END
 $$;
-COMMENT ON FUNCTION revdesk_create_user(text, uuid) IS
+COMMENT ON FUNCTION @extschema@.revdesk_create_user(text, uuid) IS
   'Makes a user, known to the identity provider as subject, and returns the id. Needs INSERT on revdesk.users and no context.';
 
 CREATE FUNCTION revdesk.set_disablement(target uuid, since timestamptz) RETURNS void
@@ -115,23 +115,23 @@ $$;
 COMMENT ON FUNCTION revdesk.set_disablement(uuid, timestamptz) IS
   'Disables a user, or enables one with null.';
 
-CREATE FUNCTION revdesk_disable_user(user_id uuid) RETURNS void
+CREATE FUNCTION @extschema@.revdesk_disable_user(user_id uuid) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT revdesk.set_disablement(user_id, now());
 END;
-COMMENT ON FUNCTION revdesk_disable_user(uuid) IS
+COMMENT ON FUNCTION @extschema@.revdesk_disable_user(uuid) IS
   'Rejects the keys of a user from the next authentication on. Needs UPDATE on revdesk.users and no context.';
 
-CREATE FUNCTION revdesk_enable_user(user_id uuid) RETURNS void
+CREATE FUNCTION @extschema@.revdesk_enable_user(user_id uuid) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT revdesk.set_disablement(user_id, NULL);
 END;
-COMMENT ON FUNCTION revdesk_enable_user(uuid) IS
+COMMENT ON FUNCTION @extschema@.revdesk_enable_user(uuid) IS
   'Accepts the keys of a disabled user again. Needs UPDATE on revdesk.users and no context.';
 
-CREATE FUNCTION revdesk_add_member(tenant_id uuid, user_id uuid) RETURNS void
+CREATE FUNCTION @extschema@.revdesk_add_member(tenant_id uuid, user_id uuid) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT revdesk.authorize_tenant(tenant_id, 'revdesk.memberships', 'INSERT');
@@ -139,10 +139,10 @@ BEGIN ATOMIC
   VALUES (revdesk_add_member.tenant_id, revdesk_add_member.user_id)
   ON CONFLICT DO NOTHING;
 END;
-COMMENT ON FUNCTION revdesk_add_member(uuid, uuid) IS
+COMMENT ON FUNCTION @extschema@.revdesk_add_member(uuid, uuid) IS
   'Makes a user a member of a tenant; no effect if they are. For an admin key whose scope holds the tenant, or with INSERT on revdesk.memberships. 23503 for a user who does not exist.';
 
-CREATE FUNCTION revdesk_remove_member(tenant_id uuid, user_id uuid, revoke_keys boolean DEFAULT false)
+CREATE FUNCTION @extschema@.revdesk_remove_member(tenant_id uuid, user_id uuid, revoke_keys boolean DEFAULT false)
 RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -160,5 +160,5 @@ BEGIN ATOMIC
     AND revdesk_remove_member.user_id IN (api_keys.created_by, api_keys.user_id)
     AND api_keys.revoked_at IS NULL;
 END;
-COMMENT ON FUNCTION revdesk_remove_member(uuid, uuid, boolean) IS
+COMMENT ON FUNCTION @extschema@.revdesk_remove_member(uuid, uuid, boolean) IS
   'Ends a membership: the user''s keys of scope user lose the tenant at once. revoke_keys also revokes the keys of the tenant, and of its sub-entities, that the user made or is responsible for.';

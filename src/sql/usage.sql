@@ -121,7 +121,7 @@ $$;
 COMMENT ON FUNCTION revdesk.require_usage(uuid) IS
   'Raises 42501 unless the caller may see the key''s usage, and 55000 where nothing is counted.';
 
-CREATE FUNCTION revdesk_usage(
+CREATE FUNCTION @extschema@.revdesk_usage(
   key_id uuid, since timestamptz DEFAULT '-infinity', until timestamptz DEFAULT 'infinity',
   unit text DEFAULT 'day', OUT bucket timestamptz, OUT requests bigint, OUT denied bigint,
   OUT denied_by_reason jsonb, OUT last_used_at timestamptz, OUT last_address text)
@@ -143,7 +143,7 @@ BEGIN ATOMIC
   FROM revdesk.usage_of(revdesk_usage.key_id, since, until) AS usage
   GROUP BY 1 ORDER BY 1;
 END;
-COMMENT ON FUNCTION revdesk_usage(uuid, timestamptz, timestamptz, text) IS
+COMMENT ON FUNCTION @extschema@.revdesk_usage(uuid, timestamptz, timestamptz, text) IS
   'Requests of a key, by hour, day or month (UTC), up to this moment: what is written and what is still in memory. For a key that the context may manage, or with SELECT on revdesk.key_usage, any; the key_id of zeros stands for requests with no known key. 55000 where nothing is counted.';
 
 CREATE FUNCTION revdesk.check_limits(
@@ -165,7 +165,7 @@ $$;
 COMMENT ON FUNCTION revdesk.check_limits(integer, text, integer, bigint, text) IS
   'Raises 22023 unless the values fit the constraints on limits.';
 
-CREATE FUNCTION revdesk_limit_key(
+CREATE FUNCTION @extschema@.revdesk_limit_key(
   key_id uuid, rate_limit integer DEFAULT NULL, rate_period text DEFAULT 'second',
   rate_burst integer DEFAULT NULL, quota bigint DEFAULT NULL, quota_period text DEFAULT 'day')
 RETURNS void
@@ -185,10 +185,10 @@ BEGIN
   WHERE keys.id = key.id;
 END
 $$;
-COMMENT ON FUNCTION revdesk_limit_key(uuid, integer, text, integer, bigint, text) IS
+COMMENT ON FUNCTION @extschema@.revdesk_limit_key(uuid, integer, text, integer, bigint, text) IS
   'Limits a key to rate_limit requests a second or minute, of which rate_burst (by default as many) may come at once, and to quota requests a day or month (UTC); null for no limit. Needs UPDATE on revdesk.api_keys, no context, and a server that preloads the library.';
 
-CREATE FUNCTION revdesk_limit_organization(
+CREATE FUNCTION @extschema@.revdesk_limit_organization(
   organization_id uuid, rate_limit integer DEFAULT NULL, rate_period text DEFAULT 'second',
   rate_burst integer DEFAULT NULL, quota bigint DEFAULT NULL, quota_period text DEFAULT 'day')
 RETURNS void
@@ -208,5 +208,5 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION revdesk_limit_organization(uuid, integer, text, integer, bigint, text) IS
+COMMENT ON FUNCTION @extschema@.revdesk_limit_organization(uuid, integer, text, integer, bigint, text) IS
   'Limits all keys of an organization and its sub-entities together, as revdesk_limit_key does one. Needs UPDATE on revdesk.tenants, no context, and a server that preloads the library.';
