@@ -92,7 +92,12 @@ DECLARE
   old_row jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
   new_row jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
   affected jsonb := COALESCE(new_row, old_row);
+  details jsonb := CASE TG_OP WHEN 'UPDATE' THEN revdesk.changed_columns(old_row, new_row) - 'created_indexes'
+                              ELSE affected - 'key_hash' END;
 BEGIN
+  IF details = '{}' THEN
+    RETURN NULL;                -- nothing changed but what is noted for later
+  END IF;
   -- A superuser's pg_restore brings the log with the rows.
   IF current_setting('check_function_bodies') = 'off' AND current_setting('row_security') = 'off'
      AND (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) THEN
@@ -105,8 +110,7 @@ BEGIN
     CASE TG_TABLE_NAME WHEN 'tenants' THEN affected->>'id' ELSE affected->>'tenant_id' END::uuid,
     CASE TG_TABLE_NAME WHEN 'users' THEN affected->>'id' ELSE affected->>'user_id' END::uuid,
     @extschema@.revdesk_key_id(), @extschema@.revdesk_user_id(), revdesk.client_address(),
-    CASE TG_OP WHEN 'UPDATE' THEN revdesk.changed_columns(old_row, new_row)
-               ELSE affected - 'key_hash' END);
+    details);
   RETURN NULL;
 END
 $$;

@@ -7,9 +7,9 @@ UPDATE revdesk.api_keys SET metadata = '{"plan": "gold"}', expires_at = '2100-01
 
 -- "Monitor key usage via the account endpoint"
 SELECT is(
-  test.rows('test_app', 'A1', 'SELECT revdesk_account() - ''key'''),
+  test.rows('test_app', 'A1', 'SELECT (revdesk_account() || ''{"usage": null}'') - ''key'''),
   jsonb_build_object(
-    'scope', 'sub_entity', 'access', 'write', 'environment', 'production', 'user', NULL, 'teams', NULL,
+    'scope', 'sub_entity', 'access', 'write', 'environment', 'production', 'user', NULL, 'teams', NULL, 'usage', NULL,
     'tenant', jsonb_build_object('id', test.id('A1'), 'name', 'Sub-entity A1', 'umbrella_id', test.id('A')))::text,
   'a sub-entity key: scope, access, environment and tenant');
 SELECT is(
@@ -23,9 +23,9 @@ SELECT is(
   jsonb_build_object('id', test.id('A'), 'name', 'Organization A', 'umbrella_id', NULL)::text,
   'an organization key: the umbrella');
 SELECT is(
-  test.rows('test_app', 'ann', 'SELECT revdesk_account() - ''key'''),
+  test.rows('test_app', 'ann', 'SELECT (revdesk_account() || ''{"usage": null}'') - ''key'''),
   jsonb_build_object(
-    'scope', 'user', 'access', 'write', 'environment', 'production', 'tenant', NULL,
+    'scope', 'user', 'access', 'write', 'environment', 'production', 'tenant', NULL, 'usage', NULL,
     'user', jsonb_build_object('id', test.id('ann'), 'subject', 'ann'),
     'teams', jsonb_build_array(jsonb_build_object('id', test.id('B'), 'name', 'Organization B'),
                                jsonb_build_object('id', test.id('A1'), 'name', 'Sub-entity A1')))::text,
@@ -35,14 +35,13 @@ SELECT is(
 SELECT is(test.rows('test_app', NULL, 'SELECT revdesk_account() IS NULL'), 'true', 'null without a key');
 SELECT is(
   test.rows('test_app', 'A1 read', 'SELECT revdesk_account() ->> ''access'''), 'read', 'a read key may ask too');
-SELECT todo('the account does not tell it yet', 1);
 SELECT is(
   test.rows('test_app', 'A1', 'SELECT revdesk_account() -> ''key'' ? ''usage'' OR revdesk_account() ? ''usage'''), 'true',
   'the account tells the usage of the key');
 
 -- L4: no key, no hash.
 SELECT is(
-  test.rows('test_app', key, format('SELECT revdesk_account()::text ~ %L', secret)), 'false', 'L4: ' || name)
+  test.rows('test_app', key, format('SELECT strpos(revdesk_account()::text, %L) > 0', secret)), 'false', 'L4: ' || name)
 FROM (SELECT name AS key, token FROM test.keys WHERE name IN ('A1', 'A admin', 'ann')) AS keys,
   LATERAL (VALUES
     ('no key', substr(token, 9, 28)),

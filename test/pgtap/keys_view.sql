@@ -29,7 +29,8 @@ SELECT is(
     'key_id', test.key_id('A1'), 'name', 'A1', 'scope', 'sub_entity', 'tenant_id', test.id('A1'), 'user_id', NULL,
     'access', 'write', 'environment', 'production', 'hint', right(test.token('A1'), 4), 'created_by', NULL)
    || '{"expires_at": null, "revoked_at": null, "revoked_by": null, "revoked_reason": null, "replaced_by": null,
-        "allowed_networks": null, "metadata": {}}')::text,
+        "allowed_networks": null, "metadata": {}, "rate_limit": null, "rate_period": "second", "rate_burst": null,
+        "quota": null, "quota_period": "day", "last_used_at": null}')::text,
   'the columns of a key');
 SELECT FROM revdesk_revoke_key(test.key_id('A2'), 'gone');
 SELECT is(

@@ -20,8 +20,8 @@ SELECT is(
 SELECT is(
   test.error('test_app', 'A1', 'SELECT 1'), '28000 | API key rejected', 'the old key does not, at once');
 SELECT results_eq(
-  $$SELECT to_jsonb(api_keys) - '{id,key_hash,hint,created_at,created_by}'::text[] FROM revdesk.api_keys WHERE id = test.key_id('A1 rotated')$$,
-  $$SELECT to_jsonb(api_keys) - '{id,key_hash,hint,created_at,created_by}'::text[]
+  $$SELECT to_jsonb(api_keys) - '{id,key_hash,hint,created_at,created_by,origin}'::text[] FROM revdesk.api_keys WHERE id = test.key_id('A1 rotated')$$,
+  $$SELECT to_jsonb(api_keys) - '{id,key_hash,hint,created_at,created_by,origin}'::text[]
            || '{"revoked_at": null, "revoked_by": null, "revoked_reason": null, "replaced_by": null}'
     FROM revdesk.api_keys WHERE id = test.key_id('A1')$$,
   'the new key has all other properties of the old one');

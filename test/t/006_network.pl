@@ -8,7 +8,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use Fixture;
-use IO::Socket;
+use IO::Socket::IP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -17,7 +17,6 @@ use Test::More;
 sub can_listen
 {
 	my $address = shift;
-	require IO::Socket::IP;
 	return defined IO::Socket::IP->new(LocalHost => $address, LocalPort => 0, Listen => 1);
 }
 
