@@ -88,9 +88,9 @@ SET ROLE regress_app;
 SHOW revdesk.context;
 SELECT current_setting('revdesk.context', true);
 \set VERBOSITY default
-SELECT name FROM pg_settings WHERE name LIKE 'revdesk.%' ORDER BY name;
+SELECT name FROM pg_settings WHERE name LIKE 'revdesk.%' AND (context = 'internal' OR name = 'revdesk.context') ORDER BY name;
 RESET ROLE;
-SELECT name FROM pg_settings WHERE name LIKE 'revdesk.%' ORDER BY name;
+SELECT name FROM pg_settings WHERE name LIKE 'revdesk.%' AND (context = 'internal' OR name = 'revdesk.context') ORDER BY name;
 
 -- Savepoints.
 SET ROLE regress_app;

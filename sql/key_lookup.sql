@@ -7,12 +7,14 @@
 \o
 \set ECHO all
 -- Ten thousand keys more, of which each opens its own tenant and no other.
+SET session_replication_role = replica;
 INSERT INTO revdesk.tenants (id, umbrella_id, name)
 SELECT ('eeeeeeee-0000-0000-0000-' || to_char(i, 'FM000000000000'))::uuid, 'aaaaaaaa-0000-0000-0000-000000000000', 'T' || i
 FROM generate_series(1, 10000) AS i;
 INSERT INTO revdesk.api_keys (key_hash, scope, tenant_id, name)
 SELECT sha256(('revdesk_' || md5(i::text))::bytea), 'sub_entity', ('eeeeeeee-0000-0000-0000-' || to_char(i, 'FM000000000000'))::uuid, 'k' || i
 FROM generate_series(1, 10000) AS i;
+RESET session_replication_role;
 DO $$
 DECLARE
   right_one integer := 0;
@@ -36,7 +38,9 @@ BEGIN
 END
 $$;
 SELECT app.try(format('SELECT revdesk_authenticate(%L), revdesk_deauthenticate()', app.token('a1')));
+SET session_replication_role = replica;
 DELETE FROM revdesk.api_keys WHERE name LIKE 'k%' AND name NOT LIKE 'key%';
+RESET session_replication_role;
 SELECT count(*) AS accepted
 FROM generate_series(1, 100) AS i
 WHERE app.try(format('SELECT revdesk_authenticate(%L), revdesk_deauthenticate()', 'revdesk_' || md5(i::text))) = 'ok';

@@ -34,10 +34,10 @@ SELECT member,
 FROM pg_depend
 CROSS JOIN LATERAL pg_describe_object(classid, objid, 0) AS member
 CROSS JOIN LATERAL (
-  SELECT relacl, relowner, obj_description(oid, 'pg_class'), relrowsecurity
+  SELECT COALESCE(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)), relowner, obj_description(oid, 'pg_class'), relrowsecurity
   FROM pg_class WHERE classid = 'pg_class'::regclass AND oid = objid
   UNION ALL
-  SELECT nspacl, nspowner, obj_description(oid, 'pg_namespace'), NULL
+  SELECT COALESCE(nspacl, acldefault('n', nspowner)), nspowner, obj_description(oid, 'pg_namespace'), NULL
   FROM pg_namespace WHERE classid = 'pg_namespace'::regclass AND oid = objid
 ) AS object (acl, owner, comment, row_security)
 WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'revdesk_auth')

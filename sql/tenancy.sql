@@ -168,17 +168,21 @@ $$;
 SELECT size, sized.* FROM unnest(ARRAY[0, 1, 63, 64, 65, 127, 128, 129, 1000]) AS size CROSS JOIN LATERAL app.sized(size) AS sized ORDER BY size;
 
 -- More tenants than the cache holds: it starts over, and stays right.
+SET session_replication_role = replica;
 INSERT INTO revdesk.tenants (id, umbrella_id, name)
 SELECT ('ffffffff-0000-0000-0000-' || to_char(i, 'FM000000000000'))::uuid,
        CASE i % 2 WHEN 0 THEN 'bbbbbbbb-0000-0000-0000-000000000000'::uuid END, 'M' || i
 FROM generate_series(1, 20000) AS i;
+RESET session_replication_role;
 SELECT turn, count(*) FROM revdesk.tenants, generate_series(1, 2) AS turn
 WHERE revdesk.is_umbrella_of(COALESCE(umbrella_id, id), id) AND NOT revdesk.is_umbrella_of(gen_random_uuid(), id)
 GROUP BY turn ORDER BY turn;
 -- And a user of more of them than it holds.
+SET session_replication_role = replica;
 INSERT INTO revdesk.memberships (user_id, tenant_id)
 SELECT 'cccccccc-0000-0000-0000-000000000002', id FROM revdesk.tenants WHERE name LIKE 'M%';
 UPDATE revdesk.tenants SET suspended_at = now() WHERE name IN ('M1', 'M20000');
+RESET session_replication_role;
 BEGIN;
 SELECT revdesk_authenticate(app.token('c2'));
 SELECT cardinality(revdesk_scope_user_tenants());

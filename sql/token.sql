@@ -6,28 +6,10 @@
 \i :fixture
 \o
 \set ECHO all
-GRANT EXECUTE ON FUNCTION app.try(text), app.token(text) TO regress_app;
-SET ROLE regress_app;
-
-CREATE FUNCTION pg_temp.outcome(token text) RETURNS text
-LANGUAGE plpgsql
-AS $$
-DECLARE
-  detail text;
-  hint text;
-  context text;
-BEGIN
-  PERFORM public.revdesk_authenticate(token);
-  RETURN 'accepted';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT,
-    context = PG_EXCEPTION_CONTEXT;
-  -- The context begins here, not below: it would quote the statement.
-  RETURN format('%s: %s [%s] [%s] [%s]', SQLSTATE, SQLERRM, detail, hint, context);
-END
-$$;
-
-SELECT name, pg_temp.outcome(token) AS outcome
+-- What could be taken for a key, and a key.  The hash of each is in the table,
+-- so only the form can be what refuses it; but for two that have the form.
+CREATE TABLE app.cases AS
+SELECT number, name, token
 FROM (SELECT app.token('a1')) AS valid (key)
 CROSS JOIN LATERAL (VALUES
   (1, 'null', NULL),
@@ -79,8 +61,33 @@ CROSS JOIN LATERAL (VALUES
   (47, '1 MB', repeat('revdesk_', 131072)),
   (48, '64 MB', repeat('a', 67108864)),
   (99, 'the key itself', key)
-) AS cases (number, name, token)
-ORDER BY number;
+) AS cases (number, name, token);
+INSERT INTO revdesk.api_keys (key_hash, scope, tenant_id, name)
+SELECT sha256(convert_to(token, 'UTF8')), 'sub_entity', 'aaaaaaaa-0000-0000-0000-000000000001', name
+FROM app.cases WHERE token IS NOT NULL AND name NOT IN ('unknown', 'prefix and half of the hash', 'the key itself');
+GRANT SELECT ON app.cases TO regress_app;
+GRANT EXECUTE ON FUNCTION app.try(text), app.token(text) TO regress_app;
+SET ROLE regress_app;
+
+CREATE FUNCTION pg_temp.outcome(token text) RETURNS text
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  detail text;
+  hint text;
+  context text;
+BEGIN
+  PERFORM public.revdesk_authenticate(token);
+  RETURN 'accepted';
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT,
+    context = PG_EXCEPTION_CONTEXT;
+  -- The context begins here, not below: it would quote the statement.
+  RETURN format('%s: %s [%s] [%s] [%s]', SQLSTATE, SQLERRM, detail, hint, context);
+END
+$$;
+
+SELECT name, pg_temp.outcome(token) AS outcome FROM app.cases ORDER BY number;
 
 -- No context is left after the statement.
 SELECT * FROM revdesk_context();
