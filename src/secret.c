@@ -6,8 +6,37 @@
 #include "postgres.h"
 
 #include "common/cryptohash.h"
+#include "utils/resowner.h"
 
 #include "secret.h"
+
+/*
+ * The backend's hashing context, made once, since that takes half as long as
+ * hashing a key.
+ *
+ * The cryptohash layer binds it to the current resource owner, to free it at
+ * the end of the transaction; so it gets an owner that has no end.
+ */
+static pg_cryptohash_ctx *
+hashing_context(void)
+{
+	static pg_cryptohash_ctx *context = NULL;
+	ResourceOwner saved = CurrentResourceOwner;
+
+	if (context != NULL)
+		return context;
+	PG_TRY();
+	{
+		CurrentResourceOwner = ResourceOwnerCreate(NULL, "revdesk_auth");
+		context = pg_cryptohash_create(PG_SHA256);
+	}
+	PG_FINALLY();
+	{
+		CurrentResourceOwner = saved;
+	}
+	PG_END_TRY();
+	return context;
+}
 
 /*
  * SHA-256 (FIPS 180-4) of secret, len bytes, into digest.
@@ -18,14 +47,13 @@
 void
 rda_secret_digest(const char *secret, Size len, uint8 digest[RDA_DIGEST_LEN])
 {
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+	pg_cryptohash_ctx *hash = hashing_context();
 
 	if (pg_cryptohash_init(hash) < 0 ||
 		pg_cryptohash_update(hash, (const uint8 *) secret, len) < 0 ||
 		pg_cryptohash_final(hash, digest, RDA_DIGEST_LEN) < 0)
 		elog(ERROR, "could not compute SHA-256: %s",
 			 pg_cryptohash_error(hash));
-	pg_cryptohash_free(hash);
 }
 
 /*

@@ -21,7 +21,6 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
@@ -35,6 +34,7 @@
 #include "usage.h"
 
 #define PARTITIONS 64
+#define LAST_USED_PRECISION 1000	/* microseconds */
 
 typedef struct EntryKey
 {
@@ -125,8 +125,28 @@ entry_lock(Oid database, const pg_uuid_t *id, EntryKey *key, uint32 *hash)
 }
 
 /*
+ * Find a key's entry, and keep it in place until *lock is released.  Returns
+ * NULL, with nothing to release, when there is none.
+ */
+static Entry *
+find_entry(Oid database, const pg_uuid_t *id, LWLock **lock)
+{
+	EntryKey	key;
+	uint32		hash;
+	Entry	   *entry;
+
+	*lock = entry_lock(database, id, &key, &hash);
+	LWLockAcquire(*lock, LW_SHARED);
+	entry = hash_search_with_hash_value(entries, &key, hash, HASH_FIND, NULL);
+	if (entry == NULL)
+		LWLockRelease(*lock);
+	return entry;
+}
+
+/*
  * Find a key's entry or make it, and keep it in place until *lock is released.
- * Returns NULL, with nothing to release, when the table is full.
+ * Returns NULL, with nothing to release, when the table is full, and without
+ * preloading.
  */
 static Entry *
 acquire_entry(const pg_uuid_t *id, LWLock **lock)
@@ -136,19 +156,21 @@ acquire_entry(const pg_uuid_t *id, LWLock **lock)
 	Entry	   *entry;
 	bool		found;
 
-	*lock = entry_lock(MyDatabaseId, id, &key, &hash);
-	LWLockAcquire(*lock, LW_SHARED);
-	entry = hash_search_with_hash_value(entries, &key, hash, HASH_FIND, NULL);
+	if (shared == NULL)
+		return NULL;
+	entry = find_entry(MyDatabaseId, id, lock);
 	if (entry != NULL)
 		return entry;
-	LWLockRelease(*lock);
 
+	*lock = entry_lock(MyDatabaseId, id, &key, &hash);
 	LWLockAcquire(*lock, LW_EXCLUSIVE);
 	entry = hash_search_with_hash_value(entries, &key, hash, HASH_ENTER_NULL, &found);
-	if (entry != NULL && !found)
-		init_entry(entry);
 	if (entry != NULL)
+	{
+		if (!found)
+			init_entry(entry);
 		return entry;
+	}
 	LWLockRelease(*lock);
 	pg_atomic_fetch_add_u64(&shared->dropped, 1);
 	return NULL;
@@ -171,20 +193,25 @@ rda_usage_is_available(void)
 void
 rda_usage_count(const pg_uuid_t *id, const char *address)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	LWLock	   *lock;
-	Entry	   *entry;
+	Entry	   *entry = acquire_entry(id, &lock);
 
-	if (shared == NULL)
-		return;
-	entry = acquire_entry(id, &lock);
 	if (entry == NULL)
 		return;
+	if (address == NULL)
+		address = "";
 
+	/* All processors write to a busy key: write no more than is new. */
 	pg_atomic_fetch_add_u64(&entry->requests, 1);
-	pg_atomic_write_u64(&entry->last_used, (uint64) GetCurrentTimestamp());
-	SpinLockAcquire(&entry->mutex);
-	strlcpy(entry->address, address ? address : "", RDA_ADDRESS_LEN);
-	SpinLockRelease(&entry->mutex);
+	if (now - (TimestampTz) pg_atomic_read_u64(&entry->last_used) >= LAST_USED_PRECISION)
+		pg_atomic_write_u64(&entry->last_used, (uint64) now);
+	if (strncmp(entry->address, address, RDA_ADDRESS_LEN) != 0)
+	{
+		SpinLockAcquire(&entry->mutex);
+		strlcpy(entry->address, address, RDA_ADDRESS_LEN);
+		SpinLockRelease(&entry->mutex);
+	}
 	LWLockRelease(lock);
 }
 
@@ -197,11 +224,8 @@ void
 rda_usage_count_denial(const pg_uuid_t *id, RdaDenial denial)
 {
 	LWLock	   *lock;
-	Entry	   *entry;
+	Entry	   *entry = acquire_entry(id, &lock);
 
-	if (shared == NULL)
-		return;
-	entry = acquire_entry(id, &lock);
 	if (entry == NULL)
 		return;
 	pg_atomic_fetch_add_u64(&entry->denied[denial], 1);
@@ -218,11 +242,8 @@ rda_usage_take(const pg_uuid_t *id, const RdaLimits *limits,
 			   RdaBudget *budget, bool *within)
 {
 	LWLock	   *lock;
-	Entry	   *entry;
+	Entry	   *entry = acquire_entry(id, &lock);
 
-	if (shared == NULL)
-		return false;
-	entry = acquire_entry(id, &lock);
 	if (entry == NULL)
 		return false;
 	*within = rda_bucket_take(&entry->bucket, limits, budget);
@@ -288,20 +309,14 @@ rda_usage_read(Oid database, int *count)
 bool
 rda_usage_read_one(const pg_uuid_t *id, RdaUsage *usage)
 {
-	EntryKey	key;
-	uint32		hash;
 	LWLock	   *lock;
-	Entry	   *entry;
+	Entry	   *entry = shared ? find_entry(MyDatabaseId, id, &lock) : NULL;
 
-	if (shared == NULL)
+	if (entry == NULL)
 		return false;
-	lock = entry_lock(MyDatabaseId, id, &key, &hash);
-	LWLockAcquire(lock, LW_SHARED);
-	entry = hash_search_with_hash_value(entries, &key, hash, HASH_FIND, NULL);
-	if (entry != NULL)
-		read_entry(entry, usage);
+	read_entry(entry, usage);
 	LWLockRelease(lock);
-	return entry != NULL;
+	return true;
 }
 
 static void
@@ -333,20 +348,14 @@ rda_usage_end_flush(const RdaUsage *flushed, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
-		EntryKey	key;
-		uint32		hash;
 		LWLock	   *lock;
-		Entry	   *entry;
+		Entry	   *entry = find_entry(flushed[i].database, &flushed[i].id, &lock);
 
-		lock = entry_lock(flushed[i].database, &flushed[i].id, &key, &hash);
-		LWLockAcquire(lock, LW_SHARED);
-		entry = hash_search_with_hash_value(entries, &key, hash, HASH_FIND, NULL);
-		if (entry != NULL)
-		{
-			pg_atomic_fetch_sub_u64(&entry->requests, flushed[i].requests);
-			for (int j = 0; j < RDA_DENIALS; j++)
-				pg_atomic_fetch_sub_u64(&entry->denied[j], flushed[i].denied[j]);
-		}
+		if (entry == NULL)
+			continue;
+		pg_atomic_fetch_sub_u64(&entry->requests, flushed[i].requests);
+		for (int j = 0; j < RDA_DENIALS; j++)
+			pg_atomic_fetch_sub_u64(&entry->denied[j], flushed[i].denied[j]);
 		LWLockRelease(lock);
 	}
 }
@@ -366,7 +375,8 @@ has_counts(Entry *entry)
 
 /*
  * Forget a database that is gone, or has the extension no more; or with
- * InvalidOid, entries of any that hold nothing that must be kept.
+ * InvalidOid, if more than three quarters of the table are taken, entries of
+ * any that hold nothing that must be kept.
  */
 void
 rda_usage_forget(Oid database)
@@ -374,6 +384,9 @@ rda_usage_forget(Oid database)
 	HASH_SEQ_STATUS status;
 	Entry	   *entry;
 
+	if (!OidIsValid(database) &&
+		hash_get_num_entries(entries) <= rda_guc_max_tracked_keys / 4 * 3)
+		return;
 	lock_all(LW_EXCLUSIVE);
 	hash_seq_init(&status, entries);
 	while ((entry = hash_seq_search(&status)) != NULL)
@@ -383,17 +396,6 @@ rda_usage_forget(Oid database)
 			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
 	}
 	unlock_all();
-}
-
-/*
- * Make room, if more than three quarters of the table are taken, by removing
- * entries that hold nothing.
- */
-void
-rda_usage_evict(void)
-{
-	if (hash_get_num_entries(entries) > rda_guc_max_tracked_keys / 4 * 3)
-		rda_usage_forget(InvalidOid);
 }
 
 static bool

@@ -35,7 +35,6 @@ extern bool rda_usage_read_one(const pg_uuid_t *id, RdaUsage *usage);
 extern bool rda_usage_begin_flush(void);
 extern void rda_usage_end_flush(const RdaUsage *flushed, int count);
 extern void rda_usage_forget(Oid database);
-extern void rda_usage_evict(void);
 extern void rda_usage_init(void);
 
 #endif							/* RDA_USAGE_H */

@@ -136,7 +136,7 @@ flush_all(void)
 		flush_database(lfirst_oid(cell));
 		CHECK_FOR_INTERRUPTS();
 	}
-	rda_usage_evict();
+	rda_usage_forget(InvalidOid);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }
