@@ -120,16 +120,17 @@ BEGIN
     CREATE VIEW {schema}.account WITH (security_invoker = true) AS
     SELECT account->>'scope' AS scope, account->>'access' AS access,
            account->>'environment' AS environment, account->'key' AS key,
-           account->'tenant' AS tenant, account->'user' AS "user", account->'teams' AS teams
+           account->'tenant' AS tenant, account->'user' AS "user", account->'teams' AS teams,
+           account->'usage' AS usage
     FROM @extschema@.revdesk_account() AS account
     WHERE account IS NOT NULL;
     COMMENT ON VIEW {schema}.account IS
-      'The caller''s own key or session, its scope, tenant and user.';
+      'The caller''s own key or session, its scope, tenant and user, and how the key was used.';
 
     CREATE VIEW {schema}.api_keys WITH (security_invoker = true) AS
     SELECT key_id AS id, name, scope, tenant_id, user_id, access, environment, hint,
            created_at, created_by, expires_at, revoked_at, revoked_reason, replaced_by,
-           allowed_networks, metadata
+           allowed_networks, metadata, last_used_at
     FROM @extschema@.revdesk_keys;
     COMMENT ON VIEW {schema}.api_keys IS
       'The API keys that the caller may manage. Never the key itself: make, rotate and revoke keys with rpc/create_api_key, rpc/rotate_api_key and rpc/revoke_api_key.';
