@@ -186,8 +186,8 @@ rda_http_raise_limit(const RdaBudget *budget, const char *request_id,
  *
  * Appends to the JSON array in response.headers, if there is one.
  */
-void
-rda_http_add_header(const char *name, const char *value)
+static void
+add_header(const char *name, const char *value)
 {
 	const char *old = GetConfigOption("response.headers", true, false);
 	StringInfoData headers;
@@ -211,8 +211,8 @@ rda_http_add_header(const char *name, const char *value)
 void
 rda_http_add_budget(const RdaBudget *budget)
 {
-	rda_http_add_header("RateLimit-Policy", budget_policy(budget));
-	rda_http_add_header("RateLimit", budget_state(budget));
+	add_header("RateLimit-Policy", budget_policy(budget));
+	add_header("RateLimit", budget_state(budget));
 }
 
 /*
@@ -226,7 +226,7 @@ rda_http_set_request_id(const char *request_id)
 	Assert(rda_http_is_request_id(request_id));
 	strlcpy(current_request_id, request_id, sizeof(current_request_id));
 	request_transaction = rda_local_transaction_id();
-	rda_http_add_header("X-Request-Id", request_id);
+	add_header("X-Request-Id", request_id);
 }
 
 /*

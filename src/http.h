@@ -32,7 +32,6 @@ extern char *rda_http_message(const RdaHttpError *error, const char *details);
 extern char *rda_http_detail(const RdaHttpError *error, const char *request_id);
 extern void rda_http_raise_limit(const RdaBudget *budget, const char *request_id,
 								 const char *reason) pg_attribute_noreturn();
-extern void rda_http_add_header(const char *name, const char *value);
 extern void rda_http_add_budget(const RdaBudget *budget);
 
 #endif							/* RDA_HTTP_H */
