@@ -167,11 +167,17 @@ package Fixture::Session;
 sub new
 {
 	my ($class, $node, $database, $role) = @_;
+	return $class->connect($node, $node->connstr($database) . ' user=' . ($role // 'api'));
+}
+
+# A session over any connection string, with further arguments for psql.
+sub connect
+{
+	my ($class, $node, $connection, @arguments) = @_;
 	my $self = bless { in => '', out => '', err => '', marks => 0 }, $class;
-	my $connection = $node->connstr($database) . ' user=' . ($role // 'api');
 	$self->{timer} = IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default);
 	$self->{run} = IPC::Run::start(
-		[ $node->installed_command('psql'), '-XAtq', '-d', $connection, '-f', '-' ],
+		[ $node->installed_command('psql'), '-XAtq', @arguments, '-d', $connection, '-f', '-' ],
 		'<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err}, $self->{timer});
 	return $self;
 }
@@ -180,12 +186,29 @@ sub new
 sub query
 {
 	my ($self, $sql) = @_;
+	$self->start($sql);
+	return $self->result;
+}
+
+# The same in two parts: begin, and wait for the end.
+sub start
+{
+	my ($self, $sql) = @_;
 	my $mark = 'done ' . ++$self->{marks};
 	$self->{out} = $self->{err} = '';
-	$self->{timer}->start($PostgreSQL::Test::Utils::timeout_default);
 	$self->{in} .= "$sql\n;\n\\echo $mark\n\\warn $mark\n";
+	IPC::Run::pump_nb($self->{run}) while length $self->{in};
+	return;
+}
+
+sub result
+{
+	my $self = shift;
+	my $mark = "done $self->{marks}";
+	$self->{timer}->start($PostgreSQL::Test::Utils::timeout_default);
+	# A server that ends the connection ends psql, without a mark.
 	IPC::Run::pump($self->{run})
-	  until $self->{out} =~ /^$mark\n/m && $self->{err} =~ /^$mark\n/m;
+	  until ($self->{out} =~ /^$mark\n/m && $self->{err} =~ /^$mark\n/m) || !$self->{run}->pumpable;
 	my $result = $self->{err} . $self->{out};
 	$result =~ s/^$mark\n//mg;
 	chomp $result;
