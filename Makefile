@@ -15,7 +15,7 @@ OBJS = \
 	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o \
 	src/ddl_command.o \
 	src/request.o src/error_rewrite.o src/read_only.o \
-	src/usage_report.o src/usage_worker.o \
+	src/usage_report.o src/usage_worker.o src/write_count.o \
 	src/scope_support.o \
 	src/revdesk_auth.o
 

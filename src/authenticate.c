@@ -226,7 +226,7 @@ deny(const RdaKey *key, RdaDenial denial, const char *address,
 		outcome->reason = psprintf("%s Key: %s.", reasons[denial],
 								   DatumGetCString(DirectFunctionCall1(uuid_out,
 																	   UUIDPGetDatum(&key->id))));
-	rda_usage_count_denial(key ? &key->id : NULL, denial);
+	rda_usage_add(key ? &key->id : NULL, RDA_COUNT_DENIED + denial);
 
 	/* A valid key over its limit is no guess: its own limit holds it back. */
 	if (denial != RDA_DENIED_LIMIT)

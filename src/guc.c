@@ -26,6 +26,7 @@ int			rda_guc_max_session_age;
 int			rda_guc_max_tracked_keys;
 int			rda_guc_flush_interval;
 int			rda_guc_usage_retention;
+int			rda_guc_audit_retention;
 int			rda_guc_trusted_proxies;
 int			rda_guc_failures_per_minute;
 bool		rda_guc_rate_limit_headers;
@@ -219,6 +220,12 @@ define_usage_settings(void)
 							"How long rows of revdesk.key_usage are kept.",
 							"0: for ever.",
 							&rda_guc_usage_retention, 400 * 24 * 60, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("revdesk.audit_retention",
+							"How long rows of revdesk.audit_log are kept.",
+							"0: for ever.",
+							&rda_guc_audit_retention, 0, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
 
 	/*

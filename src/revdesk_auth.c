@@ -22,6 +22,7 @@
 #include "shmem.h"
 #include "usage.h"
 #include "usage_worker.h"
+#include "write_count.h"
 
 PG_MODULE_MAGIC;
 
@@ -37,6 +38,7 @@ _PG_init(void)
 		rda_brake_init();
 		rda_usage_init();
 		rda_usage_worker_init();
+		rda_write_count_init();
 	}
 	rda_relations_init();
 	rda_context_init();

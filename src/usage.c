@@ -45,8 +45,7 @@ typedef struct EntryKey
 typedef struct Entry
 {
 	EntryKey	key;			/* first, as dynahash wants it */
-	pg_atomic_uint64 requests;
-	pg_atomic_uint64 denied[RDA_DENIALS];
+	pg_atomic_uint64 counts[RDA_COUNTS];
 	pg_atomic_uint64 last_used;
 	RdaBucket	bucket;
 	slock_t		mutex;			/* of the address */
@@ -70,7 +69,7 @@ typedef struct Dumped
 static const RdaRecordFile dump_file = {
 	.path = "pg_stat/revdesk_auth.stat",
 	.temporary = "pg_stat/revdesk_auth.stat.tmp",
-	.magic = 0x52444132,
+	.magic = 0x52444133,
 	.size = sizeof(Dumped)
 };
 
@@ -101,9 +100,8 @@ unlock_all(void)
 static void
 init_entry(Entry *entry)
 {
-	pg_atomic_init_u64(&entry->requests, 0);
-	for (int i = 0; i < RDA_DENIALS; i++)
-		pg_atomic_init_u64(&entry->denied[i], 0);
+	for (int i = 0; i < RDA_COUNTS; i++)
+		pg_atomic_init_u64(&entry->counts[i], 0);
 	pg_atomic_init_u64(&entry->last_used, 0);
 	rda_bucket_init(&entry->bucket);
 	SpinLockInit(&entry->mutex);
@@ -203,7 +201,7 @@ rda_usage_count(const pg_uuid_t *id, const char *address)
 		address = "";
 
 	/* All processors write to a busy key: write no more than is new. */
-	pg_atomic_fetch_add_u64(&entry->requests, 1);
+	pg_atomic_fetch_add_u64(&entry->counts[RDA_COUNT_REQUESTS], 1);
 	if (now - (TimestampTz) pg_atomic_read_u64(&entry->last_used) >= LAST_USED_PRECISION)
 		pg_atomic_write_u64(&entry->last_used, (uint64) now);
 	if (strncmp(entry->address, address, RDA_ADDRESS_LEN) != 0)
@@ -216,19 +214,19 @@ rda_usage_count(const pg_uuid_t *id, const char *address)
 }
 
 /*
- * Count a request that was rejected.
+ * Count one thing more that is not an accepted request.  Never raises.
  *
- * id: NULL if the request had no known key.
+ * id: NULL if the request had no known key.  count: an RdaCount.
  */
 void
-rda_usage_count_denial(const pg_uuid_t *id, RdaDenial denial)
+rda_usage_add(const pg_uuid_t *id, int count)
 {
 	LWLock	   *lock;
 	Entry	   *entry = acquire_entry(id, &lock);
 
 	if (entry == NULL)
 		return;
-	pg_atomic_fetch_add_u64(&entry->denied[denial], 1);
+	pg_atomic_fetch_add_u64(&entry->counts[count], 1);
 	LWLockRelease(lock);
 }
 
@@ -266,13 +264,23 @@ read_entry(Entry *entry, RdaUsage *usage)
 	memset(usage, 0, sizeof(RdaUsage));
 	usage->database = entry->key.database;
 	usage->id = entry->key.id;
-	usage->requests = pg_atomic_read_u64(&entry->requests);
-	for (int i = 0; i < RDA_DENIALS; i++)
-		usage->denied[i] = pg_atomic_read_u64(&entry->denied[i]);
+	for (int i = 0; i < RDA_COUNTS; i++)
+		usage->counts[i] = pg_atomic_read_u64(&entry->counts[i]);
 	usage->last_used = (TimestampTz) pg_atomic_read_u64(&entry->last_used);
 	SpinLockAcquire(&entry->mutex);
 	strlcpy(usage->last_address, entry->address, RDA_ADDRESS_LEN);
 	SpinLockRelease(&entry->mutex);
+}
+
+bool
+rda_usage_has_counts(const RdaUsage *usage)
+{
+	for (int i = 0; i < RDA_COUNTS; i++)
+	{
+		if (usage->counts[i] > 0)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -353,24 +361,10 @@ rda_usage_end_flush(const RdaUsage *flushed, int count)
 
 		if (entry == NULL)
 			continue;
-		pg_atomic_fetch_sub_u64(&entry->requests, flushed[i].requests);
-		for (int j = 0; j < RDA_DENIALS; j++)
-			pg_atomic_fetch_sub_u64(&entry->denied[j], flushed[i].denied[j]);
+		for (int j = 0; j < RDA_COUNTS; j++)
+			pg_atomic_fetch_sub_u64(&entry->counts[j], flushed[i].counts[j]);
 		LWLockRelease(lock);
 	}
-}
-
-static bool
-has_counts(Entry *entry)
-{
-	if (pg_atomic_read_u64(&entry->requests) > 0)
-		return true;
-	for (int i = 0; i < RDA_DENIALS; i++)
-	{
-		if (pg_atomic_read_u64(&entry->denied[i]) > 0)
-			return true;
-	}
-	return false;
 }
 
 /*
@@ -383,6 +377,7 @@ rda_usage_forget(Oid database)
 {
 	HASH_SEQ_STATUS status;
 	Entry	   *entry;
+	RdaUsage	usage;
 
 	if (!OidIsValid(database) &&
 		hash_get_num_entries(entries) <= rda_guc_max_tracked_keys / 4 * 3)
@@ -391,8 +386,9 @@ rda_usage_forget(Oid database)
 	hash_seq_init(&status, entries);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (OidIsValid(database) ? entry->key.database == database :
-			!has_counts(entry) && rda_bucket_is_idle(&entry->bucket))
+		read_entry(entry, &usage);
+		if (OidIsValid(database) ? usage.database == database :
+			!rda_usage_has_counts(&usage) && rda_bucket_is_idle(&entry->bucket))
 			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
 	}
 	unlock_all();
@@ -440,13 +436,12 @@ restore_entry(const void *record)
 	if (entry == NULL)
 	{
 		/* revdesk.max_tracked_keys is smaller than it was */
-		pg_atomic_fetch_add_u64(&shared->dropped, dumped->usage.requests);
+		pg_atomic_fetch_add_u64(&shared->dropped, dumped->usage.counts[RDA_COUNT_REQUESTS]);
 		return;
 	}
 	init_entry(entry);
-	pg_atomic_write_u64(&entry->requests, dumped->usage.requests);
-	for (int i = 0; i < RDA_DENIALS; i++)
-		pg_atomic_write_u64(&entry->denied[i], dumped->usage.denied[i]);
+	for (int i = 0; i < RDA_COUNTS; i++)
+		pg_atomic_write_u64(&entry->counts[i], dumped->usage.counts[i]);
 	pg_atomic_write_u64(&entry->last_used, (uint64) dumped->usage.last_used);
 	rda_bucket_restore(&entry->bucket, &dumped->bucket);
 	strlcpy(entry->address, dumped->usage.last_address, RDA_ADDRESS_LEN);

@@ -16,6 +16,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -25,6 +26,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -37,10 +39,13 @@
 #include "usage_worker.h"
 
 #define WORKER "revdesk_auth usage worker"
+#define WORKER_MAIN "rda_usage_worker_main"
 #define LAUNCHER "revdesk_auth usage launcher"
 
 /* Longer than this a worker does not wait for a lock. */
 #define LOCK_TIMEOUT "1s"
+
+PG_FUNCTION_INFO_V1(revdesk_is_usage_worker);
 
 PGDLLEXPORT void rda_usage_launcher_main(Datum arg) pg_attribute_noreturn();
 PGDLLEXPORT void rda_usage_worker_main(Datum arg);
@@ -57,16 +62,6 @@ fill_worker(BackgroundWorker *worker, const char *name, const char *function)
 	strlcpy(worker->bgw_type, name, BGW_MAXLEN);
 }
 
-static bool
-has_counts(const RdaUsage *usage)
-{
-	uint64		sum = usage->requests;
-
-	for (int i = 0; i < RDA_DENIALS; i++)
-		sum += usage->denied[i];
-	return sum > 0;
-}
-
 /*
  * The databases that have something to write.
  */
@@ -79,7 +74,7 @@ pending_databases(void)
 
 	for (int i = 0; i < count; i++)
 	{
-		if (has_counts(&usages[i]))
+		if (rda_usage_has_counts(&usages[i]))
 			databases = list_append_unique_oid(databases, usages[i].database);
 	}
 	pfree(usages);
@@ -114,7 +109,7 @@ flush_database(Oid database)
 		rda_usage_forget(database);
 		return;
 	}
-	fill_worker(&worker, WORKER, "rda_usage_worker_main");
+	fill_worker(&worker, WORKER, WORKER_MAIN);
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	worker.bgw_main_arg = ObjectIdGetDatum(database);
 	worker.bgw_notify_pid = MyProcPid;
@@ -174,33 +169,23 @@ rda_usage_launcher_main(Datum arg)
 static void
 write_usage(SPIPlanPtr plan, const RdaUsage *usage)
 {
-	Datum		values[4 + RDA_DENIALS];
-	char		nulls[4 + RDA_DENIALS];
+	Datum		counts[RDA_COUNTS];
+	Datum		values[4];
+	char		nulls[4] = {' ', ' ', ' ', ' '};
 
-	memset(nulls, ' ', sizeof(nulls));
+	for (int i = 0; i < RDA_COUNTS; i++)
+		counts[i] = Int64GetDatum((int64) usage->counts[i]);
 	values[0] = UUIDPGetDatum(&usage->id);
-	values[1] = Int64GetDatum((int64) usage->requests);
+	values[1] = PointerGetDatum(construct_array(counts, RDA_COUNTS, INT8OID, 8,
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	values[2] = TimestampTzGetDatum(usage->last_used);
 	if (usage->last_used == 0)
 		nulls[2] = 'n';
 	values[3] = CStringGetTextDatum(usage->last_address);
 	if (usage->last_address[0] == '\0')
 		nulls[3] = 'n';
-	for (int i = 0; i < RDA_DENIALS; i++)
-		values[4 + i] = Int64GetDatum((int64) usage->denied[i]);
 	if (SPI_execute_plan(plan, values, nulls, false, 0) < 0)
 		elog(ERROR, "could not write usage");
-}
-
-static SPIPlanPtr
-prepare_write(void)
-{
-	Oid			types[4 + RDA_DENIALS] = {UUIDOID, INT8OID, TIMESTAMPTZOID, TEXTOID};
-
-	for (int i = 0; i < RDA_DENIALS; i++)
-		types[4 + i] = INT8OID;
-	return SPI_prepare("SELECT revdesk.add_usage($1, $2, $3, $4, ARRAY[$5, $6, $7, $8, $9, $10, $11, $12])",
-					   lengthof(types), types);
 }
 
 /*
@@ -209,6 +194,7 @@ prepare_write(void)
 static void
 flush_here(void)
 {
+	static Oid	types[] = {UUIDOID, INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID};
 	int			count;
 	RdaUsage   *usages;
 	SPIPlanPtr	plan;
@@ -216,14 +202,15 @@ flush_here(void)
 	usages = rda_usage_read(MyDatabaseId, &count);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	plan = prepare_write();
+	plan = SPI_prepare("SELECT revdesk.add_usage($1, $2, $3, $4)", lengthof(types), types);
 	for (int i = 0; i < count; i++)
 	{
-		if (has_counts(&usages[i]))
+		if (rda_usage_has_counts(&usages[i]))
 			write_usage(plan, &usages[i]);
 	}
-	SPI_execute(psprintf("SELECT revdesk.audit_expiries(), revdesk.expire_usage(%d)",
-						 rda_guc_usage_retention),
+	SPI_execute(psprintf("SELECT revdesk.audit_expiries(%d), revdesk.expire_usage(%d), revdesk.expire_audit(%d)",
+						 rda_guc_audit_retention, rda_guc_usage_retention,
+						 rda_guc_audit_retention),
 				false, 0);
 	SPI_finish();
 	PopActiveSnapshot();
@@ -279,6 +266,16 @@ rda_usage_worker_main(Datum arg)
 		rda_usage_forget(MyDatabaseId);
 	}
 	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/*
+ * SQL: revdesk.is_usage_worker() returns boolean: does this process write usage?
+ */
+Datum
+revdesk_is_usage_worker(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(MyBgworkerEntry != NULL &&
+				   strcmp(MyBgworkerEntry->bgw_function_name, WORKER_MAIN) == 0);
 }
 
 /*

@@ -15,6 +15,8 @@ CREATE TABLE revdesk.audit_log (
 );
 CREATE INDEX audit_log_tenant_id_idx ON revdesk.audit_log (tenant_id, logged_at);
 CREATE INDEX audit_log_target_idx ON revdesk.audit_log (target, logged_at);
+CREATE INDEX audit_log_logged_at_idx ON revdesk.audit_log (logged_at);
+CREATE INDEX audit_log_expired_idx ON revdesk.audit_log (logged_at) WHERE action = 'key.expired';
 COMMENT ON TABLE revdesk.audit_log IS
   'Changes of keys, tenants, users, members and protected tables, written in the transaction of the change; and rejected and expired keys, written by the background worker. Rows can only be added.';
 COMMENT ON COLUMN revdesk.audit_log.action IS 'key.created, key.revoked, tenant.suspended, member.added, table.protected and so on.';
@@ -26,14 +28,24 @@ COMMENT ON COLUMN revdesk.audit_log.by_key IS 'The key that the transaction acte
 COMMENT ON COLUMN revdesk.audit_log.by_user IS 'The user that the transaction acted for.';
 COMMENT ON COLUMN revdesk.audit_log.details IS 'What was, for a change, and what is now; never a key or a hash.';
 
+CREATE FUNCTION revdesk.is_usage_worker() RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'revdesk_is_usage_worker';
+COMMENT ON FUNCTION revdesk.is_usage_worker() IS
+  'Is this the background worker, which alone may delete what revdesk.audit_retention has outlived?';
+
 CREATE FUNCTION revdesk.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+  IF TG_OP = 'DELETE' AND revdesk.is_usage_worker() THEN
+    RETURN OLD;
+  END IF;
   RAISE insufficient_privilege USING MESSAGE = 'rows of the audit log can only be added';
 END
 $$;
-COMMENT ON FUNCTION revdesk.refuse_change() IS 'Trigger: 42501 for everybody.';
+COMMENT ON FUNCTION revdesk.refuse_change() IS
+  'Trigger: 42501 for everybody, except that the background worker deletes old rows.';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON revdesk.audit_log
   FOR EACH ROW EXECUTE FUNCTION revdesk.refuse_change();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON revdesk.audit_log
@@ -145,20 +157,35 @@ END;
 COMMENT ON FUNCTION revdesk.audit_denials(uuid, bigint[]) IS
   'Logs how often a key was rejected since the last time, by reason. For the background worker.';
 
-CREATE FUNCTION revdesk.audit_expiries() RETURNS void
+-- From a day before the last expiry that is logged on, so that none is missed
+-- however long nothing was written.
+CREATE FUNCTION revdesk.audit_expiries(retention_minutes integer) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   INSERT INTO revdesk.audit_log (logged_at, action, target, tenant_id, user_id, by_role, address, details)
   SELECT keys.expires_at, 'key.expired', keys.id, keys.tenant_id, keys.user_id, 'background worker', NULL,
          jsonb_build_object('name', keys.name)
   FROM revdesk.api_keys AS keys
-  WHERE keys.expires_at BETWEEN now() - interval '1 day' AND now() AND keys.revoked_at IS NULL
+  WHERE keys.expires_at <= now() AND keys.revoked_at IS NULL
+    AND keys.expires_at > GREATEST(
+      COALESCE((SELECT max(log.logged_at) FROM revdesk.audit_log AS log WHERE log.action = 'key.expired'), '-infinity')
+        - interval '1 day',
+      CASE WHEN retention_minutes > 0 THEN now() - make_interval(mins => retention_minutes) END)
     AND NOT EXISTS (SELECT FROM revdesk.audit_log AS log
                     WHERE log.target = keys.id::text AND log.action = 'key.expired'
                       AND log.logged_at = keys.expires_at);
 END;
-COMMENT ON FUNCTION revdesk.audit_expiries() IS
-  'Logs the keys that have expired in the last day. For the background worker.';
+COMMENT ON FUNCTION revdesk.audit_expiries(integer) IS
+  'Logs the keys that have expired. For the background worker.';
+
+CREATE FUNCTION revdesk.expire_audit(minutes integer) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  DELETE FROM revdesk.audit_log
+  WHERE minutes > 0 AND audit_log.logged_at < now() - make_interval(mins => minutes);
+END;
+COMMENT ON FUNCTION revdesk.expire_audit(integer) IS
+  'Deletes rows older than so many minutes; none for 0. For the background worker.';
 
 -- security_barrier: see revdesk_keys.
 CREATE VIEW @extschema@.revdesk_audit WITH (security_barrier = true) AS
@@ -199,7 +226,11 @@ BEGIN
     (live.last_used_at > live.replaced_at, 'used after rotation', format('last used at %s', live.last_used_at)),
     (live.access = 'admin' AND live.created_at < now() - unused_for
      AND NOT EXISTS (SELECT FROM revdesk.audit_log AS log WHERE log.by_key = live.id),
-     'wider than used', 'access admin, and managed nothing')
+     'wider than used', 'access admin, and managed nothing'),
+    (live.access = 'write' AND live.created_at < now() - unused_for AND live.last_used_at >= now() - unused_for
+     AND NOT EXISTS (SELECT FROM revdesk.key_usage AS usage
+                     WHERE usage.key_id = live.id AND usage.writes > 0 AND usage.bucket >= now() - unused_for),
+     'wider than used', format('access write, and wrote nothing in %s', unused_for))
   ) AS found (applies, risk, detail)
   WHERE found.applies
   ORDER BY live.name, live.id, found.risk;

@@ -48,6 +48,9 @@ TO PUBLIC;
 -- Readers of the view revdesk_keys call it; see there.
 GRANT EXECUTE ON FUNCTION revdesk.last_used(uuid) TO PUBLIC;
 
+-- A trigger calls it, for whoever may delete.
+GRANT EXECUTE ON FUNCTION revdesk.is_usage_worker() TO PUBLIC;
+
 -- PUBLIC may run policies: what they call is called with the reader's rights.
 GRANT EXECUTE ON FUNCTION
   @extschema@.revdesk_scope_visible(uuid, uuid, uuid), @extschema@.revdesk_scope_readable_up(uuid, uuid),

@@ -14,22 +14,23 @@ CREATE TABLE revdesk.key_usage (
   denied_limit bigint NOT NULL DEFAULT 0,
   last_used_at timestamptz,
   last_address text,
+  writes bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (key_id, bucket)
 );
 COMMENT ON TABLE revdesk.key_usage IS
   'Requests of each key by hour, written by the background worker. A key_id of zeros: requests with no known key.';
 COMMENT ON COLUMN revdesk.key_usage.bucket IS 'The hour, by its beginning.';
+COMMENT ON COLUMN revdesk.key_usage.writes IS 'Transactions among the requests that wrote.';
 CREATE INDEX key_usage_bucket_idx ON revdesk.key_usage (bucket);
 
-CREATE FUNCTION revdesk.add_usage(
-  key_id uuid, requests bigint, last_used_at timestamptz, last_address text, denied bigint[])
+CREATE FUNCTION revdesk.add_usage(key_id uuid, counts bigint[], last_used_at timestamptz, last_address text)
 RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   INSERT INTO revdesk.key_usage AS usage
-  VALUES (add_usage.key_id, date_trunc('hour', now(), 'UTC'), add_usage.requests,
-          denied[1], denied[2], denied[3], denied[4], denied[5], denied[6], denied[7], denied[8],
-          add_usage.last_used_at, add_usage.last_address)
+  VALUES (add_usage.key_id, date_trunc('hour', now(), 'UTC'), counts[1],
+          counts[3], counts[4], counts[5], counts[6], counts[7], counts[8], counts[9], counts[10],
+          add_usage.last_used_at, add_usage.last_address, counts[2])
   ON CONFLICT (key_id, bucket) DO UPDATE
   SET requests = usage.requests + excluded.requests,
       denied_unknown = usage.denied_unknown + excluded.denied_unknown,
@@ -41,11 +42,12 @@ BEGIN ATOMIC
       denied_tenant = usage.denied_tenant + excluded.denied_tenant,
       denied_limit = usage.denied_limit + excluded.denied_limit,
       last_used_at = GREATEST(usage.last_used_at, excluded.last_used_at),
-      last_address = COALESCE(excluded.last_address, usage.last_address);
-  SELECT revdesk.audit_denials(add_usage.key_id, denied);
+      last_address = COALESCE(excluded.last_address, usage.last_address),
+      writes = usage.writes + excluded.writes;
+  SELECT revdesk.audit_denials(add_usage.key_id, counts[3:]);
 END;
-COMMENT ON FUNCTION revdesk.add_usage(uuid, bigint, timestamptz, text, bigint[]) IS
-  'Adds counts to the row of the current hour; denied in the order of the columns. For the background worker.';
+COMMENT ON FUNCTION revdesk.add_usage(uuid, bigint[], timestamptz, text) IS
+  'Adds counts to the row of the current hour: requests, writes, and denied in the order of the columns. For the background worker.';
 
 CREATE FUNCTION revdesk.expire_usage(minutes integer) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -93,7 +95,7 @@ BEGIN ATOMIC
   SELECT wanted, date_trunc('hour', now(), 'UTC'), memory.requests,
          memory.denied[1], memory.denied[2], memory.denied[3], memory.denied[4],
          memory.denied[5], memory.denied[6], memory.denied[7], memory.denied[8],
-         memory.last_used_at, memory.last_address
+         memory.last_used_at, memory.last_address, NULL::bigint
   FROM revdesk.usage_in_memory(wanted) AS memory
   WHERE now() >= since AND now() < until
     AND (memory.requests > 0 OR EXISTS (SELECT FROM unnest(memory.denied) AS count WHERE count > 0));

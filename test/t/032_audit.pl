@@ -93,10 +93,10 @@ is((query($node, 'postgres', "UPDATE revdesk.tenants SET name = 'B!' WHERE name 
 is(logged(), 'tenant.changed', 'is logged');
 like((query($node, 'postgres', "INSERT INTO revdesk.audit_log (action, target) VALUES ('x', 'y')", role => 'manager'))[1], qr/permission denied/, 'and cannot write the log');
 
-# Rejections, as aggregates, and expired keys, once.
+# Rejections, as aggregates, and expired keys, once, however long nothing was written.
 authenticate($node, 'c2', 3);
 authenticate($node, '00', 4);
-sql("UPDATE revdesk.api_keys SET expires_at = now() - interval '1 minute' WHERE name = 'key c1'");
+sql("UPDATE revdesk.api_keys SET expires_at = now() - interval '30 days' WHERE name = 'key c1'");
 logged();
 flush_now($node);
 is(sql("SELECT action, target, details FROM revdesk.audit_log WHERE id > $seen ORDER BY action, target"),
@@ -106,6 +106,31 @@ logged();
 authenticate($node, 'a0');
 flush_now($node);
 is(logged(), '', 'and once');
+
+# An expiry that is logged late.
+sql("UPDATE revdesk.api_keys SET revoked_at = NULL, expires_at = now() - interval '20 hours' WHERE name = 'key c2'");
+logged();
+authenticate($node, 'a0');
+flush_now($node);
+is(logged(), 'key.expired', 'expired hours ago');
+authenticate($node, 'a0');
+flush_now($node);
+is(logged(), '', 'and once, again');
+
+# Retention: the worker alone deletes.
+sub old { return sql("SELECT count(*) FROM revdesk.audit_log WHERE logged_at < now() - interval '1 day' AND action IN ('test', 'key.expired')") }
+sql("SET session_replication_role = replica; INSERT INTO revdesk.audit_log (logged_at, action, target) SELECT now() - n * interval '1 day', 'test', 'test' FROM generate_series(2, 5) AS n");
+is(old(), '5', 'old rows');
+authenticate($node, 'a0');
+flush_now($node);
+is(old(), '5', 'are kept for ever');
+$node->append_conf('postgresql.conf', "revdesk.audit_retention = '3d'");
+$node->reload;
+authenticate($node, 'a0');
+flush_now($node);
+is(old(), '1', 'or as long as the setting says');
+like((query($node, 'postgres', "DELETE FROM revdesk.audit_log WHERE action = 'test'", role => 'postgres'))[1], qr/rows of the audit log can only be added/, 'and nobody else deletes old rows');
+logged();
 
 # Who reads it.
 query_ok($node, 'postgres', as_key('ad', "SELECT count(*) > 10, count(*) FILTER (WHERE tenant_id <> ALL (revdesk_scope_organization_tenants())) FROM revdesk_audit"),
@@ -137,6 +162,15 @@ is(risks('a1'), 'never used, wider than used', 'wider than used');
 sql("INSERT INTO revdesk.key_usage (key_id, bucket, requests, last_used_at) VALUES ('" . key_id('b0') . "', date_trunc('hour', now() - interval '40 days'), 1, now() - interval '40 days')");
 is(risks('b0'), 'not used lately', 'not used lately');
 authenticate($node, 'b0');
+is(risks('b0'), 'wider than used', 'used now, and never to write');
+query($node, 'postgres', as_key('b0', 'SELECT count(*) FROM app.docs'));
+flush_now($node);
+is(sql("SELECT sum(writes) FROM revdesk.key_usage WHERE key_id = '" . key_id('b0') . "'"), '0', 'reading is no writing');
+query($node, 'postgres', "BEGIN;\nSELECT revdesk_authenticate('" . token('b0') . "') \\g /dev/null\nUPDATE app.docs SET amount = 1 WHERE body = 'CANARY_B_1';\nROLLBACK;\n");
+query($node, 'postgres', as_key('b0', "UPDATE app.docs SET amount = 1 WHERE body = 'CANARY_B_1'"));
+query($node, 'postgres', as_key('b0', "UPDATE app.docs SET amount = 1 WHERE body = 'CANARY_B_2';\nUPDATE app.docs SET amount = 1 WHERE body = 'CANARY_B_3'"));
+flush_now($node);
+is(sql("SELECT sum(writes) FROM revdesk.key_usage WHERE key_id = '" . key_id('b0') . "'"), '2', 'transactions that wrote, and committed');
 is(risks('b0'), '', 'used now: no risk');
 sql("UPDATE revdesk.api_keys SET expires_at = now() + interval '2 days' WHERE name = 'key b0'");
 is(risks('b0'), 'expires soon', 'expires soon');
