@@ -5,6 +5,8 @@
 #ifndef RDA_ERRORS_H
 #define RDA_ERRORS_H
 
-extern void rda_error_rejected(const char *reason) pg_attribute_noreturn();
+#include "pg_compat.h"
+
+pg_noreturn extern void rda_error_rejected(const char *reason);
 
 #endif							/* RDA_ERRORS_H */

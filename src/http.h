@@ -5,6 +5,7 @@
 #ifndef RDA_HTTP_H
 #define RDA_HTTP_H
 
+#include "pg_compat.h"
 #include "rate_limit.h"
 
 /* An error as the caller of an API sees it; RFC 6750 has the codes. */
@@ -26,12 +27,12 @@ extern const RdaHttpError rda_http_forbidden;
 extern bool rda_http_is_request_id(const char *str);
 extern void rda_http_set_request_id(const char *request_id);
 extern const char *rda_http_request_id(void);
-extern void rda_http_raise(const RdaHttpError *error, const char *request_id,
-						   const char *reason) pg_attribute_noreturn();
+pg_noreturn extern void rda_http_raise(const RdaHttpError *error,
+									   const char *request_id, const char *reason);
 extern char *rda_http_message(const RdaHttpError *error, const char *details);
 extern char *rda_http_detail(const RdaHttpError *error, const char *request_id);
-extern void rda_http_raise_limit(const RdaBudget *budget, const char *request_id,
-								 const char *reason) pg_attribute_noreturn();
+pg_noreturn extern void rda_http_raise_limit(const RdaBudget *budget,
+											 const char *request_id, const char *reason);
 extern void rda_http_add_budget(const RdaBudget *budget);
 
 #endif							/* RDA_HTTP_H */

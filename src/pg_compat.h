@@ -8,6 +8,7 @@
 #ifndef RDA_PG_COMPAT_H
 #define RDA_PG_COMPAT_H
 
+#include "access/genam.h"
 #include "common/base64.h"
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
@@ -16,6 +17,13 @@
 
 #if PG_VERSION_NUM < 150000
 #error "revdesk_auth needs PostgreSQL 15 or newer"
+#endif
+
+/*
+ * Before a declaration: the function does not return.
+ */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
 #endif
 
 /*
@@ -104,6 +112,20 @@ rda_local_transaction_id(void)
 	return MyProc->vxid.lxid;
 #else
 	return MyProc->lxid;
+#endif
+}
+
+/*
+ * Begin a scan of an index, without instrumentation.
+ */
+static inline IndexScanDesc
+rda_index_beginscan(Relation table, Relation index, Snapshot snapshot,
+					int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(table, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(table, index, snapshot, nkeys, 0);
 #endif
 }
 

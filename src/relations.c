@@ -34,6 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "pg_compat.h"
 #include "relations.h"
 
 #define EXTENSION_SCHEMA "revdesk"
@@ -129,7 +130,7 @@ rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal, Datum key)
 
 	scan->slot = table_slot_create(scan->table, NULL);
 	scan->snapshot = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(scan->table)));
-	scan->scan = index_beginscan(scan->table, scan->index, scan->snapshot, 1, 0);
+	scan->scan = rda_index_beginscan(scan->table, scan->index, scan->snapshot, 1);
 	ScanKeyInit(&scankey, 1, indexes[index].equality, equal, key);
 	index_rescan(scan->scan, &scankey, 1, NULL, 0);
 }

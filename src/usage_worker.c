@@ -34,6 +34,7 @@
 #include "utils/uuid.h"
 
 #include "guc.h"
+#include "pg_compat.h"
 #include "relations.h"
 #include "usage.h"
 #include "usage_worker.h"
@@ -47,7 +48,7 @@
 
 PG_FUNCTION_INFO_V1(revdesk_is_usage_worker);
 
-PGDLLEXPORT void rda_usage_launcher_main(Datum arg) pg_attribute_noreturn();
+pg_noreturn PGDLLEXPORT void rda_usage_launcher_main(Datum arg);
 PGDLLEXPORT void rda_usage_worker_main(Datum arg);
 
 static void
