@@ -19,7 +19,9 @@ OBJS = \
 	src/scope_support.o \
 	src/revdesk_auth.o
 
-# The install script is its parts, in this order.
+# The install script is its parts, in this order.  Those of NEW_SQL_PARTS have
+# come since the last release, and are in the upgrade script as well.
+NEW_SQL_PARTS =
 SQL_PARTS = \
 	src/sql/tables.sql \
 	src/sql/integrity.sql \
@@ -32,11 +34,18 @@ SQL_PARTS = \
 	src/sql/keys.sql \
 	src/sql/protect.sql \
 	src/sql/expose.sql \
-	src/sql/privileges.sql
+	$(NEW_SQL_PARTS) \
+	src/sql/revoke.sql \
+	src/sql/privileges.sql \
+	src/sql/privileges_1_1.sql
+UPGRADE_PARTS = $(NEW_SQL_PARTS) src/sql/revoke.sql src/sql/privileges_1_1.sql
 
-# The control file is the only place of the version.
+# The control file is the only place of the version.  What was released is kept
+# as it was, and can be upgraded.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" revdesk_auth.control)
-DATA_built = revdesk_auth--$(EXTVERSION).sql
+RELEASED = 1.0
+DATA = $(wildcard src/sql/released/*.sql)
+DATA_built = revdesk_auth--$(EXTVERSION).sql revdesk_auth--$(RELEASED)--$(EXTVERSION).sql
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=pgcrypto --load-extension=revdesk_auth
@@ -54,5 +63,8 @@ include $(PGXS)
 
 revdesk_auth--$(EXTVERSION).sql: $(SQL_PARTS)
 	cat $^ > $@
+
+revdesk_auth--$(RELEASED)--$(EXTVERSION).sql: src/sql/upgrade/expand.awk src/sql/upgrade/$(RELEASED)--$(EXTVERSION).sql $(SQL_PARTS)
+	awk -f src/sql/upgrade/expand.awk -v parts='$(SQL_PARTS)' src/sql/upgrade/$(RELEASED)--$(EXTVERSION).sql $(UPGRADE_PARTS) > $@ || { rm -f $@; false; }
 
 $(OBJS): $(wildcard $(srcdir)/src/*.h)

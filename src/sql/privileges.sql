@@ -1,42 +1,6 @@
--- privileges.sql: who may use what, and what a dump holds.  The last part: it
--- looks at all that the parts before have made.
-
--- ALTER DEFAULT PRIVILEGES may have granted anything on the new objects, and
--- PostgreSQL itself grants EXECUTE on functions to PUBLIC.  Take all back.
-DO $$
-DECLARE
-  granted record;
-BEGIN
-  FOR granted IN
-    WITH members AS (
-      SELECT depend.classid, depend.objid
-      FROM pg_depend AS depend
-      JOIN pg_extension AS extension ON extension.oid = depend.refobjid
-      WHERE depend.refclassid = 'pg_extension'::regclass AND depend.deptype = 'e'
-        AND extension.extname = 'revdesk_auth'
-    ), acls AS (
-      SELECT format('TABLE %s', class.oid::regclass) AS object, class.relacl AS acl, class.relowner AS owner
-      FROM members JOIN pg_class AS class ON class.oid = members.objid
-      WHERE members.classid = 'pg_class'::regclass
-      UNION ALL
-      SELECT format('FUNCTION %s', proc.oid::regprocedure),
-             COALESCE(proc.proacl, acldefault('f', proc.proowner)), proc.proowner
-      FROM members JOIN pg_proc AS proc ON proc.oid = members.objid
-      WHERE members.classid = 'pg_proc'::regclass
-      UNION ALL
-      SELECT format('SCHEMA %I', namespace.nspname), namespace.nspacl, namespace.nspowner
-      FROM members JOIN pg_namespace AS namespace ON namespace.oid = members.objid
-      WHERE members.classid = 'pg_namespace'::regclass
-    )
-    SELECT DISTINCT acls.object,
-           CASE item.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(item.grantee)) END AS grantee
-    FROM acls, aclexplode(acls.acl) AS item
-    WHERE item.grantee <> acls.owner
-  LOOP
-    EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', granted.object, granted.grantee);
-  END LOOP;
-END
-$$;
+-- privileges.sql: who may use what of 1.0, and what a dump holds of it.  What
+-- has come since is in privileges_1_1.sql, since an upgrade must not undo what
+-- administrators have granted and revoked.
 
 -- PUBLIC may authenticate and read its own context.
 GRANT EXECUTE ON FUNCTION
@@ -47,9 +11,6 @@ TO PUBLIC;
 
 -- Readers of the view revdesk_keys call it; see there.
 GRANT EXECUTE ON FUNCTION revdesk.last_used(uuid) TO PUBLIC;
-
--- A trigger calls it, for whoever may delete.
-GRANT EXECUTE ON FUNCTION revdesk.is_usage_worker() TO PUBLIC;
 
 -- PUBLIC may run policies: what they call is called with the reader's rights.
 GRANT EXECUTE ON FUNCTION

@@ -12,6 +12,9 @@
 -- operators that would suit better than those.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Nothing was there before; see revoke.sql.
+SELECT pg_catalog.set_config('revdesk_auth.members_before', '', true);
+
 -- CREATE SCHEMA, not "schema =" in the control file: that would install into
 -- a schema of the same name that somebody else made before.
 CREATE SCHEMA revdesk;

@@ -1,0 +1,33 @@
+-- revdesk_auth: from 1.0 to 1.1, which the Makefile completes with what is new
+
+-- complain if script is sourced in psql, rather than via ALTER EXTENSION
+\echo Use "ALTER EXTENSION revdesk_auth UPDATE" to load this file. \quit
+
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- What is there before keeps its privileges; see revoke.sql.
+SELECT pg_catalog.set_config('revdesk_auth.members_before', pg_catalog.string_agg(pg_catalog.format('%s:%s', depend.classid, depend.objid), ' '), true)
+FROM pg_catalog.pg_depend AS depend
+JOIN pg_catalog.pg_extension AS extension ON extension.oid = depend.refobjid
+WHERE depend.refclassid = 'pg_catalog.pg_extension'::regclass AND depend.deptype = 'e' AND extension.extname = 'revdesk_auth';
+
+-- Usage: writes are counted.
+ALTER TABLE revdesk.key_usage ADD COLUMN writes bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN revdesk.key_usage.writes IS 'Transactions among the requests that wrote.';
+DROP FUNCTION revdesk.add_usage(uuid, bigint, timestamptz, text, bigint[]);
+-- replace revdesk.add_usage
+-- replace revdesk.usage_of
+-- (and what knows the columns of its rows)
+-- replace @extschema@.revdesk_usage
+-- replace @extschema@.revdesk_account
+
+-- Audit log: its retention, and late expiries.
+-- replace revdesk.is_usage_worker
+-- replace revdesk.refuse_change
+CREATE INDEX audit_log_logged_at_idx ON revdesk.audit_log (logged_at);
+CREATE INDEX audit_log_expired_idx ON revdesk.audit_log (logged_at) WHERE action = 'key.expired';
+DROP FUNCTION revdesk.audit_expiries();
+-- replace revdesk.audit_expiries
+-- replace revdesk.expire_audit
+-- replace @extschema@.revdesk_key_risks
+
