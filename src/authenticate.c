@@ -26,6 +26,7 @@
 #include "guc.h"
 #include "key_lookup.h"
 #include "pg_compat.h"
+#include "replay_lag.h"
 #include "tenancy.h"
 #include "token.h"
 #include "usage.h"
@@ -314,6 +315,19 @@ raise_limit(const RdaOutcome *outcome)
 			 errhidecontext(true)));
 }
 
+static void
+raise_unavailable(void)
+{
+	error_context_stack = NULL;
+	ereport(ERROR,
+			(errcode(ERRCODE_CANNOT_CONNECT_NOW),
+			 errmsg("this standby cannot check API keys now"),
+			 errdetail_log(RDA_REPLAY_LAG_REASON),
+			 errhint("Try again, or another server."),
+			 errhidestmt(true),
+			 errhidecontext(true)));
+}
+
 /*
  * SQL: revdesk_authenticate(token text) returns void.
  *
@@ -326,6 +340,8 @@ revdesk_authenticate(PG_FUNCTION_ARGS)
 	const char *address = rda_authenticate_connection_address();
 	RdaOutcome	outcome;
 
+	if (rda_replay_lag_is_high())
+		raise_unavailable();
 	if (PG_ARGISNULL(0) ||
 		toast_raw_datum_size(PG_GETARG_DATUM(0)) != RDA_TOKEN_LEN + VARHDRSZ)
 		rda_authenticate_token("", 0, address, &outcome);

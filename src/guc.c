@@ -27,6 +27,7 @@ int			rda_guc_max_tracked_keys;
 int			rda_guc_flush_interval;
 int			rda_guc_usage_retention;
 int			rda_guc_audit_retention;
+int			rda_guc_max_replay_lag;
 int			rda_guc_trusted_proxies;
 int			rda_guc_failures_per_minute;
 bool		rda_guc_rate_limit_headers;
@@ -227,6 +228,12 @@ define_usage_settings(void)
 							"0: for ever.",
 							&rda_guc_audit_retention, 0, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("revdesk.max_replay_lag",
+							"How old the last replayed commit may be on a standby that accepts keys.",
+							"0: any age.  A primary with this setting commits three times as often.",
+							&rda_guc_max_replay_lag, 0, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
 	/*
 	 * PGC_POSTMASTER, since it sizes shared memory.  That cannot be defined

@@ -15,6 +15,7 @@ extern int	rda_guc_max_tracked_keys;
 extern int	rda_guc_flush_interval;
 extern int	rda_guc_usage_retention;
 extern int	rda_guc_audit_retention;
+extern int	rda_guc_max_replay_lag;
 extern int	rda_guc_trusted_proxies;
 extern int	rda_guc_failures_per_minute;
 extern bool rda_guc_rate_limit_headers;

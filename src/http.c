@@ -45,6 +45,11 @@ const RdaHttpError rda_http_forbidden = {
 	REALM ", error=\"insufficient_scope\"", NULL
 };
 
+const RdaHttpError rda_http_unavailable = {
+	503, "temporarily_unavailable", "this server cannot check credentials now",
+	"Try again, or another server.", NULL, NULL
+};
+
 /*
  * May this text of a caller be sent back in a header?  1 to 128 letters,
  * digits, and ._:-

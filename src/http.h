@@ -23,6 +23,7 @@ extern const RdaHttpError rda_http_unauthenticated;
 extern const RdaHttpError rda_http_invalid_token;
 extern const RdaHttpError rda_http_invalid_request;
 extern const RdaHttpError rda_http_forbidden;
+extern const RdaHttpError rda_http_unavailable;
 
 extern bool rda_http_is_request_id(const char *str);
 extern void rda_http_set_request_id(const char *request_id);

@@ -29,6 +29,7 @@
 #include "http.h"
 #include "json_pick.h"
 #include "pg_compat.h"
+#include "replay_lag.h"
 #include "tenancy.h"
 #include "token.h"
 
@@ -352,6 +353,8 @@ revdesk_authenticate_request(PG_FUNCTION_ARGS)
 
 	if (request.key != NULL && (request.subject != NULL || request.has_token))
 		refuse(&request, &rda_http_invalid_request, "The request has a key and a session.");
+	if ((request.key != NULL || request.subject != NULL) && rda_replay_lag_is_high())
+		refuse(&request, &rda_http_unavailable, RDA_REPLAY_LAG_REASON);
 	if (request.key != NULL)
 		authenticate_key(&request);
 	else if (request.subject != NULL)

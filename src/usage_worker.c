@@ -8,6 +8,7 @@
  * write, one after the other, since a connection is to one database.  What
  * cannot be written now (a lock on the table, no free worker slot) stays
  * counted in memory for the next time.  On a standby all waits for promotion.
+ * The launcher also commits for standbys to see (replay_lag.c).
  *
  * Everything is taken off the counters right after its COMMIT, with interrupts
  * held, so nothing is written twice or lost but by a crash of the server.
@@ -36,6 +37,7 @@
 #include "guc.h"
 #include "pg_compat.h"
 #include "relations.h"
+#include "replay_lag.h"
 #include "usage.h"
 #include "usage_worker.h"
 
@@ -50,6 +52,10 @@ PG_FUNCTION_INFO_V1(revdesk_is_usage_worker);
 
 pg_noreturn PGDLLEXPORT void rda_usage_launcher_main(Datum arg);
 PGDLLEXPORT void rda_usage_worker_main(Datum arg);
+
+/* When the launcher is to start a flush, and to commit for standbys. */
+static TimestampTz next_flush = 0;
+static TimestampTz next_beat = 0;
 
 static void
 fill_worker(BackgroundWorker *worker, const char *name, const char *function)
@@ -118,6 +124,43 @@ flush_database(Oid database)
 		(void) WaitForBackgroundWorkerShutdown(handle);
 }
 
+/*
+ * Milliseconds until something that is done every so many milliseconds.
+ */
+static long
+time_left(TimestampTz *next, int interval)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz latest = TimestampTzPlusMilliseconds(now, interval);
+
+	/* At first, after the clock was set back, or with a shorter interval. */
+	if (*next == 0 || *next > latest)
+		*next = latest;
+	return TimestampDifferenceMilliseconds(now, *next);
+}
+
+/*
+ * Is it time for it?  If so, sets the next time.
+ */
+static bool
+is_due(TimestampTz *next, int interval)
+{
+	if (interval == 0 || time_left(next, interval) > 0)
+		return false;
+	*next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), interval);
+	return true;
+}
+
+/*
+ * Let standbys see that the primary is there.
+ */
+static void
+beat_if_due(void)
+{
+	if (is_due(&next_beat, rda_replay_lag_interval()))
+		rda_replay_lag_beat();
+}
+
 static void
 flush_all(void)
 {
@@ -131,6 +174,7 @@ flush_all(void)
 	{
 		flush_database(lfirst_oid(cell));
 		CHECK_FOR_INTERRUPTS();
+		beat_if_due();
 	}
 	rda_usage_forget(InvalidOid);
 	MemoryContextSwitchTo(old);
@@ -138,7 +182,8 @@ flush_all(void)
 }
 
 /*
- * The launcher: runs until the server stops.
+ * The launcher: runs until the server stops.  A reload of the configuration
+ * flushes at once.
  */
 void
 rda_usage_launcher_main(Datum arg)
@@ -150,16 +195,24 @@ rda_usage_launcher_main(Datum arg)
 
 	for (;;)
 	{
+		long		pause = time_left(&next_flush, rda_guc_flush_interval * 1000);
+
+		if (rda_replay_lag_interval() > 0)
+			pause = Min(pause, time_left(&next_beat, rda_replay_lag_interval()));
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 rda_guc_flush_interval * 1000L, PG_WAIT_EXTENSION);
+						 pause, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			next_flush = GetCurrentTimestamp();
 		}
-		if (!RecoveryInProgress())
+		if (RecoveryInProgress())
+			continue;
+		beat_if_due();
+		if (is_due(&next_flush, rda_guc_flush_interval * 1000))
 			flush_all();
 	}
 }
