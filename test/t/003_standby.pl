@@ -37,14 +37,14 @@ $primary->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 't', 'the standby is one');
 for my $key (sort keys %rows)
 {
-	query_ok($standby, 'postgres', as_key($key, $count), $rows{$key}, "$key on the standby");
+	query_ok($standby, 'postgres', as_key($key, $count), $rows{$key}, "attack P4: $key on the standby");
 }
 query_ok($standby, 'postgres', as_key('a1', 'SELECT count(*) FROM app.registrations'), '20', 'walk-up on the standby');
 query_ok($standby, 'postgres', as_key('a1', 'SELECT count(*) FROM app.parts'), '10', 'partitions on the standby');
 query_ok($standby, 'postgres', $count, '0', 'no context on the standby');
 refused($standby, 'postgres', '00', 'an unknown key on the standby');
 my (undef, $stderr) = query($standby, 'postgres', as_key('a1', "UPDATE app.docs SET body = 'x'"));
-like($stderr, qr/read-only transaction/, 'nothing is written there');
+like($stderr, qr/read-only transaction/, 'threat D08: nothing is written there');
 
 # One backend on the standby, with everything cached.
 my $session = Fixture::Session->new($standby, 'postgres');
@@ -105,7 +105,7 @@ session_is('b1', $count, $rejected, 'what was revoked stays so');
 $standby->safe_psql('postgres',
 	"SELECT revdesk_revoke_key('dddddddd-0000-0000-0000-0000000000a1');"
 	  . "SELECT revdesk_suspend_tenant('bbbbbbbb-0000-0000-0000-000000000000')");
-session_is('a1', $count, $rejected, 'a revocation after the promotion');
+session_is('a1', $count, $rejected, 'threat D10: a revocation after the promotion');
 session_is('b0', $count, $rejected, 'a suspension after the promotion');
 $session->quit;
 

@@ -52,7 +52,7 @@ becomes($count, qr/^10$/, 'an idle primary is not lag');
 # Replay stands still, as with a conflict or a slow disk, and a key is revoked.
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
 $primary->safe_psql('postgres', "SELECT revdesk_revoke_key('dddddddd-0000-0000-0000-0000000000a2')");
-becomes($count, qr/ERROR:  this standby cannot check API keys now/, 'a standby that lags refuses keys');
+becomes($count, qr/ERROR:  this standby cannot check API keys now/, 'threat D09: a standby that lags refuses keys');
 my ($stdout, $stderr) = query($standby, 'postgres', $count);
 unlike($stderr, qr/max_replay_lag|revdesk_a1/, 'without saying why');
 like($stderr, qr/HINT:  Try again, or another server\./, 'but what to do');

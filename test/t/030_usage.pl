@@ -299,7 +299,7 @@ $standby->restart;
 is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk_usage('" . key_id('a0') . "')"), '6', 'standby: after a restart');
 $standby->promote;
 ok(flush_now($standby), 'promoted: flushed');
-is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk.key_usage WHERE key_id = '" . key_id('a0') . "'"), '6', 'promoted: written');
+is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk.key_usage WHERE key_id = '" . key_id('a0') . "'"), '6', 'threat D10: promoted: written, once');
 $standby->stop;
 $primary->stop;
 
