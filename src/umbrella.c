@@ -8,14 +8,22 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 #include "utils/uuid.h"
 
+#include "context.h"
 #include "tenancy.h"
 
 PG_FUNCTION_INFO_V1(revdesk_set_umbrella);
@@ -46,6 +54,80 @@ column_number(TriggerData *trigdata, int i)
 }
 
 /*
+ * Does the context write rows of this tenant?
+ */
+static bool
+in_context(const RdaTenant *tenant)
+{
+	const RdaContext *context = rda_context_current();
+
+	if (context == NULL)
+		return false;
+	switch (context->scope)
+	{
+		case RDA_SCOPE_SUB_ENTITY:
+			return rda_id_is(&context->tenant_id, &tenant->id);
+		case RDA_SCOPE_ORGANIZATION:
+			return rda_id_is(&context->tenant_id, &tenant->umbrella_id);
+		case RDA_SCOPE_USER:
+			return rda_id_set_contains(rda_user_tenants(&context->user_id.value),
+									   &tenant->id);
+		case RDA_SCOPE_NONE:
+			break;
+	}
+	return false;
+}
+
+/*
+ * Is the role trusted with rows of all tenants?  Those are that bypass row
+ * security, and those that may protect tables.
+ */
+static bool
+handles_all_tenants(Oid role)
+{
+	CatCList   *functions;
+	Oid			extension;
+	bool		found = false;
+
+	if (has_bypassrls_privilege(role))
+		return true;
+
+	extension = get_extension_oid("revdesk_auth", true);
+	functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum("revdesk_protect"));
+	for (int i = 0; i < functions->n_members && !found; i++)
+	{
+		Oid			function = ((Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple))->oid;
+
+		found = OidIsValid(extension) &&
+			getExtensionOfObject(ProcedureRelationId, function) == extension &&
+			DatumGetBool(DirectFunctionCall3(has_function_privilege_id_id,
+											 ObjectIdGetDatum(role),
+											 ObjectIdGetDatum(function),
+											 CStringGetTextDatum("EXECUTE")));
+	}
+	ReleaseSysCacheList(functions);
+	return found;
+}
+
+/*
+ * Find a tenant that the caller may know of.
+ *
+ * Anybody can put the trigger on a table of their own, so it answers for
+ * tenants of the context only, or to roles that handle rows of all.  A foreign
+ * key's action runs as the owner of the table: there the role behind it counts
+ * as well, but not where PostgreSQL runs an owner's code for a superuser.
+ */
+static bool
+find_known_tenant(const pg_uuid_t *id, RdaTenant *tenant)
+{
+	return rda_tenant_find(id, tenant) &&
+		(in_context(tenant) ||
+		 handles_all_tenants(GetUserId()) ||
+		 (GetOuterUserId() != GetUserId() && !InSecurityRestrictedOperation() &&
+		  handles_all_tenants(GetOuterUserId())));
+}
+
+/*
  * Find the umbrella of a row's tenant.  Returns false if there is none.
  *
  * For a caller whom row security holds, a tenant that does not exist is left
@@ -56,7 +138,7 @@ find_umbrella(Relation table, const pg_uuid_t *tenant_id, pg_uuid_t *umbrella_id
 {
 	RdaTenant	tenant;
 
-	if (rda_tenant_find(tenant_id, &tenant))
+	if (find_known_tenant(tenant_id, &tenant))
 	{
 		*umbrella_id = tenant.umbrella_id;
 		return true;
@@ -116,7 +198,7 @@ revdesk_set_umbrella(PG_FUNCTION_ARGS)
 
 /*
  * SQL: is umbrella_id what the umbrella column of a row of tenant_id must
- * hold?  NULL for no tenant.  revdesk_protect() finds with it the rows that
+ * hold?  NULL for no tenant that the caller may know of.  revdesk_protect() finds with it the rows that
  * were there before the trigger.
  */
 Datum
@@ -124,7 +206,7 @@ revdesk_is_umbrella_of(PG_FUNCTION_ARGS)
 {
 	RdaTenant	tenant;
 
-	if (PG_ARGISNULL(1) || !rda_tenant_find(PG_GETARG_UUID_P(1), &tenant))
+	if (PG_ARGISNULL(1) || !find_known_tenant(PG_GETARG_UUID_P(1), &tenant))
 		PG_RETURN_BOOL(PG_ARGISNULL(0));
 	PG_RETURN_BOOL(!PG_ARGISNULL(0) &&
 				   rda_uuid_equal(&tenant.umbrella_id, PG_GETARG_UUID_P(0)));
