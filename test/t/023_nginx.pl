@@ -215,7 +215,7 @@ for my $case (
 {
   my ($prefer, $left) = @$case;
   my ($got) = passed({ Prefer => $prefer });
-  is($got->{headers}{prefer}, $left, "Prefer: $prefer");
+  is($got->{headers}{prefer}, $left, "threat O06: Prefer: $prefer");
 }
 my ($got, $answer) = passed({ Origin => 'https://evil.example', Cookie => 'a=b' });
 is_deeply([ @{ $got->{headers} }{qw(origin cookie)} ], [ undef, undef ], 'no Origin and no Cookie arrive');
