@@ -8,9 +8,15 @@ ALTER TABLE revdesk.protected_tables ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owners ON revdesk.protected_tables
   USING (EXISTS (SELECT FROM pg_catalog.pg_class
                  WHERE pg_class.oid = relation
-                   AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')));
+                   AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')))
+  WITH CHECK (EXISTS (SELECT FROM pg_catalog.pg_class
+                      WHERE pg_class.oid = relation
+                        AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE'))
+              AND EXISTS (SELECT FROM pg_catalog.pg_class
+                          WHERE pg_class.oid = root
+                            AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')));
 COMMENT ON POLICY owners ON revdesk.protected_tables IS
-  'The owner of a table sees and changes its row.';
+  'The owner of a table sees and changes its row, whose root must be theirs, too.';
 
 CREATE FUNCTION revdesk.set_umbrella() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'revdesk_set_umbrella';
@@ -244,7 +250,10 @@ RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+  -- What is declared may come from the registry, where the owner of any table
+  -- may have written it, and the caller may be a superuser.
   PERFORM revdesk.check_relation(target);
+  PERFORM revdesk.check_declaration(target, declared);
   PERFORM revdesk.register_relation(target, declared);
   -- From here to the end of the transaction nobody else reads the table.
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', target);
@@ -343,7 +352,6 @@ BEGIN
   declared.owner_column := owner_column;
   declared.umbrella_column := umbrella_column;
   declared.walk_up := COALESCE(walk_up, false);
-  PERFORM revdesk.check_declaration(target, declared);
 
   FOR member IN SELECT revdesk.relation_tree(target) LOOP
     PERFORM revdesk.protect_relation(member, declared, true);
@@ -428,7 +436,9 @@ COMMENT ON FUNCTION revdesk.changes_tree(pg_ddl_command) IS
   'Did the command give a table a partition or an inheritance child, or take one away?';
 
 -- A partition that was detached has its policies, but not the trigger, which
--- was its parent's.  From now on it is protected by itself.
+-- was its parent's.  From now on it is protected by itself.  The command was on
+-- the tree that it left or on the table that left; other rows of the registry,
+-- whoever wrote them, are none of the command's business.
 CREATE FUNCTION revdesk.protect_detached() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -438,6 +448,11 @@ BEGIN
   FOR detached IN
     SELECT * FROM revdesk.protected_tables AS registered
     WHERE registered.relation NOT IN (SELECT revdesk.relation_tree(registered.root))
+      AND EXISTS (
+        SELECT FROM pg_event_trigger_ddl_commands()
+        WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
+          AND (objid IN (SELECT revdesk.relation_tree(registered.root))
+               OR registered.relation IN (SELECT revdesk.relation_tree(objid))))
   LOOP
     detached.root := detached.relation;
     PERFORM revdesk.protect_relation(detached.relation, detached, false);
@@ -445,7 +460,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION revdesk.protect_detached() IS
-  'Protects what has left the tree that it was protected with.';
+  'Protects what has left, by the command of the event trigger, the tree that it was protected with.';
 
 -- A partition read by its own name has only its own policies, so one that
 -- appears later needs them at once.  Only the commands that add one count: a

@@ -365,6 +365,34 @@ su> SELECT 'registered', count(*) FROM revdesk.protected_tables
 must (?s)(42501.*){14}rows\|0\nregistered\|5
 CASE
 
+# Commands of others look into the registry, where anybody may note tables of
+# their own: what stands there makes nothing run, and nothing fail.
+attack 'R21', 'rows of the registry that are not what they say', <<'CASE';
+a> CREATE TYPE scratch.sly AS (x int)
+a> CREATE FUNCTION scratch.as_uuid(scratch.sly) RETURNS uuid LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'RUN AS %', current_user; RETURN NULL; END $$
+a> CREATE CAST (scratch.sly AS uuid) WITH FUNCTION scratch.as_uuid(scratch.sly) AS IMPLICIT
+a> CREATE TABLE scratch.trap (tenant_id scratch.sly, umbrella_id scratch.sly)
+a> INSERT INTO scratch.trap VALUES (ROW (1), ROW (1))
+a> CREATE TABLE scratch.root (tenant_id uuid, umbrella_id uuid)
+a> INSERT INTO revdesk.protected_tables (relation, root, tenant_column, umbrella_column, had_row_security, had_forced_row_security) VALUES ('scratch.trap', 'app.parts', 'tenant_id', 'umbrella_id', false, false)
+a> INSERT INTO revdesk.protected_tables (relation, root, tenant_column, umbrella_column, had_row_security, had_forced_row_security) VALUES ('scratch.trap', 'scratch.root', 'tenant_id', 'umbrella_id', false, false)
+a> CREATE TABLE scratch.lost (tenant_id uuid)
+a> INSERT INTO revdesk.protected_tables (relation, root, tenant_column, had_row_security, had_forced_row_security) VALUES ('scratch.lost', 'scratch.root', 'no such column', false, false)
+a> CREATE TEMP TABLE temporary (tenant_id uuid)
+a> INSERT INTO revdesk.protected_tables (relation, root, tenant_column, had_row_security, had_forced_row_security) VALUES ('temporary', 'scratch.root', 'tenant_id', false, false)
+a> SELECT 'noted', count(*) FROM revdesk.protected_tables
+su> SELECT 'now'
+su> CREATE TABLE app.parts_next PARTITION OF app.parts FOR VALUES IN ('eeeeeeee-0000-0000-0000-000000000000')
+su> ALTER TABLE app.parts DETACH PARTITION app.parts_next
+su> SELECT 'left', count(*) FROM revdesk.protected_tables WHERE relation = 'app.parts_next'::regclass AND root = relation
+su> CREATE TABLE app.apart (LIKE scratch.root)
+su> ALTER TABLE app.apart INHERIT scratch.root
+su> UPDATE revdesk.protected_tables SET root = 'app.parts' WHERE relation = 'scratch.trap'::regclass
+su> CREATE TABLE app.parts_more PARTITION OF app.parts FOR VALUES IN ('eeeeeeee-0000-0000-0000-000000000001')
+must (?s)42501.*noted\|3\n+now\n+left\|1\n.*42804.*42804
+mustnot RUN AS
+CASE
+
 attack 'R22', 'a permissive policy beside ours', <<'CASE';
 su> CREATE POLICY debug ON app.docs USING (true) WITH CHECK (true)
 su> CREATE POLICY debug ON app.registrations FOR SELECT TO api USING (true)

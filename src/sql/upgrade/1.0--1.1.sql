@@ -31,3 +31,19 @@ DROP FUNCTION revdesk.audit_expiries();
 -- replace revdesk.expire_audit
 -- replace @extschema@.revdesk_key_risks
 
+-- Registry of protected tables: what others write there is not believed.
+ALTER POLICY owners ON revdesk.protected_tables
+  USING (EXISTS (SELECT FROM pg_catalog.pg_class
+                 WHERE pg_class.oid = relation
+                   AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')))
+  WITH CHECK (EXISTS (SELECT FROM pg_catalog.pg_class
+                      WHERE pg_class.oid = relation
+                        AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE'))
+              AND EXISTS (SELECT FROM pg_catalog.pg_class
+                          WHERE pg_class.oid = root
+                            AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')));
+COMMENT ON POLICY owners ON revdesk.protected_tables IS
+  'The owner of a table sees and changes its row, whose root must be theirs, too.';
+-- replace revdesk.protect_relation
+-- replace @extschema@.revdesk_protect
+-- replace revdesk.protect_detached
