@@ -250,13 +250,14 @@ RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- What is declared may come from the registry, where the owner of any table
-  -- may have written it, and the caller may be a superuser.
   PERFORM revdesk.check_relation(target);
-  PERFORM revdesk.check_declaration(target, declared);
   PERFORM revdesk.register_relation(target, declared);
   -- From here to the end of the transaction nobody else reads the table.
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', target);
+  -- Whoever owns a table can write anything about it into the registry, and
+  -- the event trigger works for others: a cast of a column's type would run
+  -- that owner's code with their rights.
+  PERFORM revdesk.check_declaration(target, declared);
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', target);
   PERFORM revdesk.create_umbrella_trigger(target, declared);
   IF declared.umbrella_column IS NOT NULL THEN
@@ -438,7 +439,8 @@ COMMENT ON FUNCTION revdesk.changes_tree(pg_ddl_command) IS
 -- A partition that was detached has its policies, but not the trigger, which
 -- was its parent's.  From now on it is protected by itself.  The command was on
 -- the tree that it left or on the table that left; other rows of the registry,
--- whoever wrote them, are none of the command's business.
+-- whoever wrote them, are none of the command's business.  The table's own rows
+-- are right, and are not read: a query would run code of its owner.
 CREATE FUNCTION revdesk.protect_detached() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -446,16 +448,18 @@ DECLARE
   detached revdesk.protected_tables;
 BEGIN
   FOR detached IN
-    SELECT * FROM revdesk.protected_tables AS registered
-    WHERE registered.relation NOT IN (SELECT revdesk.relation_tree(registered.root))
+    UPDATE revdesk.protected_tables AS registered SET root = registered.relation
+    FROM pg_class
+    WHERE pg_class.oid = registered.relation AND pg_class.relkind IN ('r', 'p')
+      AND registered.relation NOT IN (SELECT revdesk.relation_tree(registered.root))
       AND EXISTS (
         SELECT FROM pg_event_trigger_ddl_commands()
         WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
           AND (objid IN (SELECT revdesk.relation_tree(registered.root))
                OR registered.relation IN (SELECT revdesk.relation_tree(objid))))
+    RETURNING registered.*
   LOOP
-    detached.root := detached.relation;
-    PERFORM revdesk.protect_relation(detached.relation, detached, false);
+    PERFORM revdesk.create_umbrella_trigger(detached.relation, detached);
   END LOOP;
 END
 $$;
