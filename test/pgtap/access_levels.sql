@@ -43,7 +43,7 @@ SELECT * FROM (VALUES
 ) AS writes (name, statement);
 
 SELECT is(
-  test.write('test_app', key, statement), '25006, unchanged', format('W10: %s by the read key of %s', name, key))
+  test.write('test_app', key, statement), '25006, unchanged', format('attack W10: %s by the read key of %s', name, key))
 FROM writes, (VALUES ('A1 read'), ('A read'), ('ann read')) AS keys (key);
 SELECT is(
   test.run('test_app', 'A1', statement) <> '25006', true, 'a write key is not refused for that reason: ' || name)
@@ -59,7 +59,7 @@ SELECT is(
 -- Ways out.
 SELECT matches(
   test.write('test_app', 'A1 read', format($do$DO $x$ BEGIN %s; INSERT INTO desk.calls VALUES (100, test.id('A1'), 'new'); END $x$ $do$, attempt)),
-  '^(' || expected || '), unchanged$', 'W10: ' || name)
+  '^(' || expected || '), unchanged$', 'attack W10: ' || name)
 FROM (VALUES
   ('SET transaction_read_only', 'SET transaction_read_only = off', '25001'),
   ('SET LOCAL transaction_read_only', 'SET LOCAL transaction_read_only = off', '25001'),

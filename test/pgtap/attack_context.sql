@@ -24,7 +24,7 @@ SELECT * FROM (VALUES
 ) AS ways (way, statement);
 SELECT is(
   test.run(role, key, format(statement, name, value)), refusal,
-  format('G1: %s %s to %s as %s with %s', way, name, left(value, 12), role, COALESCE('key ' || key, 'no key')))
+  format('attack G1: %s %s to %s as %s with %s', way, name, left(value, 12), role, COALESCE('key ' || key, 'no key')))
 FROM settings, ways, (VALUES ('test_app', NULL), ('test_app', 'A1'), ('postgres', NULL), ('postgres', 'A1')) AS callers (role, key);
 
 -- S16, S18: keeping the context that is there for longer than it lives.
@@ -50,38 +50,38 @@ BEGIN
   END LOOP;
 END
 $$;
-SELECT is(revdesk_scope(), NULL, 'G1: after all of these, run by a superuser, there is no context');
-SELECT is((SELECT count(*) FROM revdesk_context()), 0::bigint, 'G1: nor a row of it');
-SELECT is(test.rows('test_app', NULL, 'SELECT label FROM desk.calls'), '', 'G1: and no row is seen');
+SELECT is(revdesk_scope(), NULL, 'attack G1: after all of these, run by a superuser, there is no context');
+SELECT is((SELECT count(*) FROM revdesk_context()), 0::bigint, 'attack G1: nor a row of it');
+SELECT is(test.rows('test_app', NULL, 'SELECT label FROM desk.calls'), '', 'attack G1: and no row is seen');
 SELECT is(
   (SELECT string_agg(setting, '') FROM pg_settings WHERE name LIKE 'revdesk.%' AND name <> 'revdesk.accepted_environments'
-   AND context = 'internal'), '', 'G1: the readable settings are empty');
+   AND context = 'internal'), '', 'attack G1: the readable settings are empty');
 SELECT is(
-  (SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text ~ 'revdesk'), 0::bigint, 'G1: nothing was stored for a role');
+  (SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text ~ 'revdesk'), 0::bigint, 'attack G1: nothing was stored for a role');
 SELECT is(
-  test.run('test_app', NULL, statement), '42501', 'G1: odd spelling: ' || statement)
+  test.run('test_app', NULL, statement), '42501', 'attack G1: odd spelling: ' || statement)
 FROM (VALUES ($$SELECT set_config('REVDESK.Context', 'x', true)$$), ($$SET "revdesk.context" = 'x'$$), ($$SET RevDesk.CONTEXT TO x$$)) AS cases (statement);
 
 -- G11: not even for whom a superuser let set it.
 DO $$ BEGIN EXECUTE 'GRANT SET ON PARAMETER "revdesk.context" TO test_app'; END $$;
 SELECT is(
-  test.run('test_app', NULL, format('SET revdesk.context = %L', value)), '42501', 'G11: GRANT SET ON PARAMETER does not open it')
+  test.run('test_app', NULL, format('SET revdesk.context = %L', value)), '42501', 'attack G11: GRANT SET ON PARAMETER does not open it')
 FROM settings WHERE name = 'revdesk.context';
 SELECT is(
   test.run('test_app', 'A1', 'DO $do$ BEGIN RESET revdesk.context; IF revdesk_scope() IS NOT NULL OR EXISTS (SELECT FROM desk.calls) THEN
-    RAISE ''still acting''; END IF; END $do$'), '0 rows', 'G11: all that it opens is to drop one''s own context');
+    RAISE ''still acting''; END IF; END $do$'), '0 rows', 'attack G11: all that it opens is to drop one''s own context');
 DO $$ BEGIN EXECUTE 'REVOKE SET ON PARAMETER "revdesk.context" FROM test_app'; END $$;
 CREATE FUNCTION test.set_anything(name text, value text) RETURNS text LANGUAGE sql SECURITY DEFINER
 AS $$ SELECT set_config(name, value, false) $$;
 SELECT is(
   test.run('test_app', NULL, format('SELECT test.set_anything(%L, %L)', name, value)) ~ '42501|55P02|42602', true,
-  'G3: a superuser''s SECURITY DEFINER function does not set ' || name)
+  'attack G3: a superuser''s SECURITY DEFINER function does not set ' || name)
 FROM settings;
 
 -- G4
 SELECT is(
   test.write('test_app', key, format('UPDATE pg_settings SET setting = %L WHERE name LIKE ''revdesk.%%''', value)), '42501, unchanged',
-  'G4: UPDATE pg_settings with ' || COALESCE('key ' || key, 'no key'))
+  'attack G4: UPDATE pg_settings with ' || COALESCE('key ' || key, 'no key'))
 FROM settings, (VALUES (NULL), ('A1')) AS keys (key) WHERE name = 'revdesk.tenant_id';
 SELECT is(
   test.rows('test_app', 'A1', $$SELECT name FROM pg_settings WHERE name = 'revdesk.context'$$), '', 'L3: pg_settings does not list the hidden setting');
@@ -93,27 +93,27 @@ SELECT is(test.run('test_app', 'A1', 'SHOW revdesk.context'), '42501', 'L3: nor 
 -- G5: whatever resets, at most an empty context is left.
 SELECT test.enter('test_app', 'A1');
 SAVEPOINT acting;
-SELECT is((SELECT string_agg(label, ',') FROM desk.calls), 'A1', 'G5: acting for A1');
+SELECT is((SELECT string_agg(label, ',') FROM desk.calls), 'A1', 'attack G5: acting for A1');
 RESET ALL;
-SELECT is(revdesk_scope(), NULL, 'G5: RESET ALL leaves no context');
-SELECT is((SELECT string_agg(label, ',') FROM desk.calls), NULL, 'G5: and no row');
+SELECT is(revdesk_scope(), NULL, 'attack G5: RESET ALL leaves no context');
+SELECT is((SELECT string_agg(label, ',') FROM desk.calls), NULL, 'attack G5: and no row');
 ROLLBACK TO acting;
-SELECT is((SELECT string_agg(label, ',') FROM desk.calls), 'A1', 'G5: its rollback brings the context back');
-SELECT throws_ok($$RESET revdesk.context$$, '42501', NULL, 'G5: RESET of the hidden setting is refused');
-SELECT throws_ok($$RESET revdesk.tenant_id$$, '55P02', NULL, 'G5: RESET of a readable one is refused');
-SELECT throws_ok($$SET revdesk.tenant_id TO DEFAULT$$, '55P02', NULL, 'G5: SET TO DEFAULT is refused');
-SELECT is(revdesk_tenant_id(), test.id('A1'), 'G5: and the context is what it was');
+SELECT is((SELECT string_agg(label, ',') FROM desk.calls), 'A1', 'attack G5: its rollback brings the context back');
+SELECT throws_ok($$RESET revdesk.context$$, '42501', NULL, 'attack G5: RESET of the hidden setting is refused');
+SELECT throws_ok($$RESET revdesk.tenant_id$$, '55P02', NULL, 'attack G5: RESET of a readable one is refused');
+SELECT throws_ok($$SET revdesk.tenant_id TO DEFAULT$$, '55P02', NULL, 'attack G5: SET TO DEFAULT is refused');
+SELECT is(revdesk_tenant_id(), test.id('A1'), 'attack G5: and the context is what it was');
 RESET ROLE;
-SELECT is(revdesk_tenant_id(), test.id('A1'), 'G5: RESET ROLE keeps the key''s context');
+SELECT is(revdesk_tenant_id(), test.id('A1'), 'attack G5: RESET ROLE keeps the key''s context');
 SET ROLE test_app;
-SELECT is((SELECT string_agg(label, ',') FROM desk.calls), 'A1', 'G5: SET ROLE and back: the same rows');
+SELECT is((SELECT string_agg(label, ',') FROM desk.calls), 'A1', 'attack G5: SET ROLE and back: the same rows');
 RESET ROLE;
 SET LOCAL SESSION AUTHORIZATION test_app;
-SELECT is((SELECT string_agg(label, ',') FROM desk.calls), 'A1', 'G5: SET SESSION AUTHORIZATION: the same rows');
+SELECT is((SELECT string_agg(label, ',') FROM desk.calls), 'A1', 'attack G5: SET SESSION AUTHORIZATION: the same rows');
 RESET SESSION AUTHORIZATION;
 SELECT FROM revdesk_deauthenticate();
 SELECT is(
-  test.run('test_app', 'A1', 'DO $do$ BEGIN EXECUTE ''DISCARD ALL''; END $do$'), '25001', 'G5: DISCARD ALL is not for a transaction');
+  test.run('test_app', 'A1', 'DO $do$ BEGIN EXECUTE ''DISCARD ALL''; END $do$'), '25001', 'attack G5: DISCARD ALL is not for a transaction');
 
 SELECT * FROM finish();
 ROLLBACK;

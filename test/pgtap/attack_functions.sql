@@ -37,15 +37,15 @@ SELECT function FROM members
 WHERE prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype);
 SELECT matches(
   test.write('test_other', NULL, test.call(function, by_type, other)), '^([0-9A-Z]{5}|[0-9]+ rows), unchanged$',
-  format('F1: %s with arguments %s, by nobody', function, kind))
+  format('attack F1: %s with arguments %s, by nobody', function, kind))
 FROM callable, arguments;
 SELECT is(
-  test.rows('test_other', NULL, format('SELECT concat(revdesk_scope()) FROM (SELECT 1 OFFSET 0) AS one')), '', 'F1: and nobody acts');
+  test.rows('test_other', NULL, format('SELECT concat(revdesk_scope()) FROM (SELECT 1 OFFSET 0) AS one')), '', 'attack F1: and nobody acts');
 SELECT unalike(
-  test.write('test_other', NULL, test.call(function, by_type, other)), 'XX%', format('F1: %s with arguments %s is no internal error', function, kind))
+  test.write('test_other', NULL, test.call(function, by_type, other)), 'XX%', format('attack F1: %s with arguments %s is no internal error', function, kind))
 FROM callable, arguments;
 SELECT unalike(
-  test.write('postgres', NULL, test.call(function, by_type, other)), 'XX%', format('F1: nor for a superuser: %s with arguments %s', function, kind))
+  test.write('postgres', NULL, test.call(function, by_type, other)), 'XX%', format('attack F1: nor for a superuser: %s with arguments %s', function, kind))
 FROM callable, arguments;
 
 -- What PUBLIC may call: the request path, and what revdesk_protect() needs.
@@ -64,10 +64,10 @@ SELECT is(
 
 -- F2: what PostgreSQL itself calls.
 SELECT matches(
-  test.run('postgres', NULL, test.call(function, '{}', 'NULL')), '^(0A000|39P01|42883|0A000|42809)$', 'F2: called directly: ' || function)
+  test.run('postgres', NULL, test.call(function, '{}', 'NULL')), '^(0A000|39P01|42883|0A000|42809)$', 'attack F2: called directly: ' || function)
 FROM members WHERE prorettype IN ('trigger'::regtype, 'event_trigger'::regtype);
 SELECT matches(
-  test.run('postgres', NULL, statement), '^(42883|42804|0A000|42846)$', 'F2: the support function gets no value of SQL: ' || statement)
+  test.run('postgres', NULL, statement), '^(42883|42804|0A000|42846)$', 'attack F2: the support function gets no value of SQL: ' || statement)
 FROM (VALUES ('SELECT revdesk_scope_support(1)'), ('SELECT revdesk_scope_support(NULL)'), ('SELECT revdesk_scope_support(''x''::cstring)'), ('SELECT revdesk_scope_support(''x''::internal)')) AS cases (statement);
 -- Trigger functions on a table of the caller's own: they tell of no tenant, and
 -- take no wrong arguments.
@@ -91,7 +91,7 @@ EXCEPTION
 END
 $$;
 SELECT is(
-  test.trigger_outcome(timing, arguments), expected, format('F2: the umbrella''s trigger %s with (%s)', timing, arguments))
+  test.trigger_outcome(timing, arguments), expected, format('attack F2: the umbrella''s trigger %s with (%s)', timing, arguments))
 FROM (VALUES
   ('BEFORE INSERT OR UPDATE ON desk.mine FOR EACH ROW', $$'tenant_id', 'umbrella_id'$$, '23503'),
   ('BEFORE INSERT OR UPDATE ON desk.mine FOR EACH ROW', '', '39P01'),
@@ -107,7 +107,7 @@ FROM (VALUES
 SELECT is(
   test.run('test_app', NULL, $$DO $do$ BEGIN CREATE TABLE desk.mine (id integer);
     CREATE TRIGGER mine AFTER INSERT ON desk.mine FOR EACH ROW EXECUTE FUNCTION revdesk.announce_change(); END $do$ $$), '42501',
-  'F2: the other trigger functions are not the caller''s to use');
+  'attack F2: the other trigger functions are not the caller''s to use');
 
 -- What is true of all functions.
 SELECT is(
@@ -126,7 +126,7 @@ SELECT is(
 
 -- F5: changing or dropping the extension.
 SELECT is(
-  test.run(role, NULL, statement), expected, format('F5: %s by %s', statement, role))
+  test.run(role, NULL, statement), expected, format('attack F5: %s by %s', statement, role))
 FROM (VALUES
   ('postgres', 'ALTER EXTENSION revdesk_auth SET SCHEMA desk', '0A000'),
   ('postgres', 'DROP FUNCTION revdesk_scope_visible(uuid, uuid, uuid)', '2BP01'),
@@ -166,10 +166,10 @@ EXCEPTION
 END
 $$;
 SELECT is(
-  test.rows_without(role, format('SELECT count(*) FROM desk.%I', relation)), '0', format('F5: without the extension %s is empty for %s', relation, role))
+  test.rows_without(role, format('SELECT count(*) FROM desk.%I', relation)), '0', format('attack F5: without the extension %s is empty for %s', relation, role))
 FROM (VALUES ('test_app'), ('test_owner')) AS roles (role), (VALUES ('calls'), ('contacts'), ('notes'), ('registrations')) AS tables (relation);
 SELECT is(
-  test.rows_without('test_app', 'INSERT INTO desk.calls VALUES (100, md5(''A1'')::uuid, ''x'') RETURNING 1'), '42501', 'F5: nor is anything written');
+  test.rows_without('test_app', 'INSERT INTO desk.calls VALUES (100, md5(''A1'')::uuid, ''x'') RETURNING 1'), '42501', 'attack F5: nor is anything written');
 
 SELECT * FROM finish();
 ROLLBACK;

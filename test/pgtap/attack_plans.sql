@@ -81,14 +81,14 @@ GRANT USAGE ON SCHEMA test TO test_owner;
 
 CREATE TEMP TABLE statements AS
 SELECT * FROM (VALUES
-  ('R2: prepared, tenant only', 'EXECUTE calls', 'calls'), ('R2: prepared, all columns', 'EXECUTE contacts', 'contacts'),
-  ('R2: prepared, without an umbrella', 'EXECUTE notes', 'notes'), ('R2: prepared, walk-up', 'EXECUTE registrations', 'registrations'),
-  ('R2: prepared with a parameter', 'EXECUTE contacts_but (''x'')', 'contacts'), ('R2: prepared join', 'EXECUTE contacts_joined', 'contacts'),
-  ('R2: prepared page', 'EXECUTE contacts_by_id', 'contacts'), ('R2: prepared CTE', 'EXECUTE contacts_in_cte', 'contacts'),
-  ('R3: PL/pgSQL', 'SELECT test.contacts_plpgsql()', 'contacts'), ('R3: a loop in PL/pgSQL', 'SELECT test.contacts_plpgsql_loop()', 'contacts'),
-  ('R3: SQL', 'SELECT test.contacts_sql()', 'contacts'), ('R3: SQL, parsed', 'SELECT test.contacts_atomic()', 'contacts'),
-  ('R3: SQL, not inlined', 'SELECT test.contacts_sql_set()', 'contacts'), ('R3: SECURITY DEFINER of the owner', 'SELECT test.contacts_definer()', 'contacts'),
-  ('R3: a view in PL/pgSQL', 'SELECT test.contacts_by_view()', 'contacts')
+  ('attack R2: prepared, tenant only', 'EXECUTE calls', 'calls'), ('attack R2: prepared, all columns', 'EXECUTE contacts', 'contacts'),
+  ('attack R2: prepared, without an umbrella', 'EXECUTE notes', 'notes'), ('attack R2: prepared, walk-up', 'EXECUTE registrations', 'registrations'),
+  ('attack R2: prepared with a parameter', 'EXECUTE contacts_but (''x'')', 'contacts'), ('attack R2: prepared join', 'EXECUTE contacts_joined', 'contacts'),
+  ('attack R2: prepared page', 'EXECUTE contacts_by_id', 'contacts'), ('attack R2: prepared CTE', 'EXECUTE contacts_in_cte', 'contacts'),
+  ('attack R3: PL/pgSQL', 'SELECT test.contacts_plpgsql()', 'contacts'), ('attack R3: a loop in PL/pgSQL', 'SELECT test.contacts_plpgsql_loop()', 'contacts'),
+  ('attack R3: SQL', 'SELECT test.contacts_sql()', 'contacts'), ('attack R3: SQL, parsed', 'SELECT test.contacts_atomic()', 'contacts'),
+  ('attack R3: SQL, not inlined', 'SELECT test.contacts_sql_set()', 'contacts'), ('attack R3: SECURITY DEFINER of the owner', 'SELECT test.contacts_definer()', 'contacts'),
+  ('attack R3: a view in PL/pgSQL', 'SELECT test.contacts_by_view()', 'contacts')
 ) AS statements (name, statement, relation);
 GRANT SELECT ON statements TO test_app;
 
@@ -123,32 +123,32 @@ SELECT is(
 FROM statements;
 SELECT is(
   (SELECT string_agg(name, ',') FROM pg_prepared_statements WHERE generic_plans = 0 AND name <> 'none'), NULL,
-  'R2: and all of the prepared ones had generic plans');
+  'attack R2: and all of the prepared ones had generic plans');
 SELECT is(
   (SELECT count(*) FROM pg_prepared_statements WHERE custom_plans = 0 AND generic_plans >= 128), 8::bigint,
-  'R2: which they kept to');
+  'attack R2: which they kept to');
 
 -- The choice between custom and generic plans left to PostgreSQL.
 SET LOCAL plan_cache_mode = auto;
 DEALLOCATE contacts;
 PREPARE contacts AS SELECT string_agg(label, ',' ORDER BY label) FROM desk.contacts;
 SELECT is(
-  (SELECT pairs || COALESCE(' ' || wrong, '') FROM test.after_every_other('EXECUTE contacts', 'contacts')), '64', 'R2: the same with plan_cache_mode = auto');
+  (SELECT pairs || COALESCE(' ' || wrong, '') FROM test.after_every_other('EXECUTE contacts', 'contacts')), '64', 'attack R2: the same with plan_cache_mode = auto');
 SET LOCAL plan_cache_mode = force_generic_plan;
 
 -- A rollback that brings back a context of another scope.
 SELECT test.act_for('A1');
-SELECT is(test.answer('EXECUTE notes'), 'A1', 'R2: a plan for a sub-entity');
+SELECT is(test.answer('EXECUTE notes'), 'A1', 'attack R2: a plan for a sub-entity');
 SAVEPOINT a1;
 SELECT test.act_for('ann');
-SELECT is(test.answer('EXECUTE notes'), 'A1,B,ann', 'R2: then for a user');
+SELECT is(test.answer('EXECUTE notes'), 'A1,B,ann', 'attack R2: then for a user');
 ROLLBACK TO a1;
-SELECT is(test.answer('EXECUTE notes'), 'A1', 'R2: then for the sub-entity that ROLLBACK TO brings back');
+SELECT is(test.answer('EXECUTE notes'), 'A1', 'attack R2: then for the sub-entity that ROLLBACK TO brings back');
 SAVEPOINT none;
 SELECT test.act_for('A');
-SELECT is(test.answer('EXECUTE notes'), 'A,A1,A2,A2 by ann', 'R2: then for an organization');
+SELECT is(test.answer('EXECUTE notes'), 'A,A1,A2,A2 by ann', 'attack R2: then for an organization');
 ROLLBACK TO none;
-SELECT is(test.answer('EXECUTE notes'), 'A1', 'R2: and back once more');
+SELECT is(test.answer('EXECUTE notes'), 'A1', 'attack R2: and back once more');
 SELECT test.act_for(NULL);
 
 -- Prepared writes keep to the WITH CHECK of the moment.
@@ -207,7 +207,7 @@ END
 $$;
 SELECT is(
   (SELECT string_agg(pg_temp.read_on(one.key, two.key, relation), ',') FROM expected AS one, expected AS two), NULL,
-  'R4: no cursor on ' || relation || ' reads a row that neither the first nor the second key may see')
+  'attack R4: no cursor on ' || relation || ' reads a row that neither the first nor the second key may see')
 FROM (VALUES ('calls'), ('contacts'), ('notes'), ('registrations')) AS tables (relation);
 SELECT test.act_for('A');
 DECLARE reader CURSOR FOR SELECT label FROM desk.calls ORDER BY id;
@@ -229,10 +229,10 @@ END
 $$;
 SELECT test.act_for('A1');
 DECLARE other CURSOR FOR SELECT label FROM desk.calls ORDER BY id;
-SELECT is(pg_temp.fetched('other'), 'A1', 'R4: a cursor that is opened under a key after another was closed sees the key''s rows');
+SELECT is(pg_temp.fetched('other'), 'A1', 'attack R4: a cursor that is opened under a key after another was closed sees the key''s rows');
 SELECT test.act_for(NULL);
 DECLARE early CURSOR FOR SELECT label FROM desk.calls ORDER BY id;
-SELECT is(pg_temp.fetched('early'), NULL, 'R4: a cursor that is read without a key is empty');
+SELECT is(pg_temp.fetched('early'), NULL, 'attack R4: a cursor that is read without a key is empty');
 
 SELECT * FROM finish();
 ROLLBACK;

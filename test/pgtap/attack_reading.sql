@@ -8,7 +8,7 @@ DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO test_app', current
 
 -- R1: every form of query, under sub-entity A1.
 SELECT is(
-  test.rows('test_app', 'A1', query), expected, 'R1: ' || name)
+  test.rows('test_app', 'A1', query), expected, 'attack R1: ' || name)
 FROM (VALUES
   ('SELECT', 'SELECT label FROM desk.calls', 'A1'),
   ('TABLE', 'TABLE desk.calls', '2'),
@@ -84,11 +84,11 @@ SELECT * FROM (VALUES
 ) AS plans (name, settings);
 SELECT is(
   test.with_settings(settings, key, 'SELECT label || count(*) FROM desk.many GROUP BY label'), expected,
-  format('R5: %s, %s', name, COALESCE('key ' || key, 'no key')))
+  format('attack R5: %s, %s', name, COALESCE('key ' || key, 'no key')))
 FROM plans, (VALUES ('A1', 'A12000'), ('A', 'A12000,A2000,A22000'), ('ann', 'A12000,B2000'), (NULL, '')) AS keys (key, expected);
 SELECT is(
   test.with_settings(settings, key, 'SELECT many.label || count(*) FROM desk.many JOIN desk.calls USING (tenant_id) GROUP BY many.label'), expected,
-  format('R5: a join by %s, %s', name, COALESCE('key ' || key, 'no key')))
+  format('attack R5: a join by %s, %s', name, COALESCE('key ' || key, 'no key')))
 FROM plans, (VALUES ('A1', 'A12000'), ('A', 'A12000,A2000,A22000'), ('ann', 'A12000,B2000'), (NULL, '')) AS keys (key, expected);
 
 -- R8: functions and operators of the caller's that tell what they are given.
@@ -114,7 +114,7 @@ EXCEPTION WHEN SQLSTATE 'TST00' THEN
 END
 $$;
 SELECT is(
-  test.peeked(query), 'A1', 'R8: ' || name)
+  test.peeked(query), 'A1', 'attack R8: ' || name)
 FROM (VALUES
   ('a cheap function in WHERE', 'SELECT FROM desk.calls WHERE test.peek(label)'),
   ('with an index to be had', 'SELECT FROM desk.calls WHERE test.peek(label) AND id < 100'),
@@ -130,9 +130,9 @@ FROM (VALUES
   ('in a sub-select of the walk-up''s neighbour', 'SELECT FROM desk.calls WHERE EXISTS (SELECT FROM desk.contacts WHERE test.peek(contacts.label))')
 ) AS cases (name, query);
 SELECT is(
-  test.peeked('SELECT FROM desk.registrations WHERE test.peek(label)'), 'A,A1', 'R8: on a walk-up table, what may be read');
+  test.peeked('SELECT FROM desk.registrations WHERE test.peek(label)'), 'A,A1', 'attack R8: on a walk-up table, what may be read');
 SELECT is(
-  test.error('test_app', 'A1', query), NULL, 'R8: no error about a row of others: ' || name)
+  test.error('test_app', 'A1', query), NULL, 'attack R8: no error about a row of others: ' || name)
 FROM (VALUES
   ('division', 'SELECT FROM desk.calls WHERE 1 / (id - 4) IS NOT NULL'),
   ('a cast', $$SELECT FROM desk.calls WHERE (CASE WHEN label = 'A1' THEN '1' ELSE label END)::integer = 1$$),
@@ -141,12 +141,12 @@ FROM (VALUES
 
 -- R9: statistics and estimates.
 SELECT is(
-  test.rows('test_app', 'A1', query), '', 'R9: no statistics of protected tables in ' || name)
+  test.rows('test_app', 'A1', query), '', 'attack R9: no statistics of protected tables in ' || name)
 FROM (VALUES
   ('pg_stats', $$SELECT tablename FROM pg_stats WHERE schemaname = 'desk'$$),
   ('pg_stats_ext', $$SELECT tablename FROM pg_stats_ext WHERE schemaname = 'desk'$$)
 ) AS cases (name, query);
-SELECT is(test.run('test_app', 'A1', query), '42501', 'R9: ' || query || ' is refused')
+SELECT is(test.run('test_app', 'A1', query), '42501', 'attack R9: ' || query || ' is refused')
 FROM (VALUES ('SELECT * FROM pg_statistic'), ('SELECT stxdmcv FROM pg_statistic_ext_data')) AS cases (query);
 -- O08: an operator that tells what an estimator gives it, which are values of
 -- the column's statistics.
@@ -155,7 +155,7 @@ GRANT SELECT ON desk.unprotected TO test_app;
 ANALYZE desk.unprotected;
 SELECT is(
   test.peeked(format($$EXPLAIN SELECT FROM desk.%I WHERE label OPERATOR(test.>>>) 'x'$$, relation)), expected,
-  'R9: what the planner shows an operator of the caller''s of the statistics of table ' || relation)
+  'attack R9: what the planner shows an operator of the caller''s of the statistics of table ' || relation)
 FROM (VALUES ('unprotected', 'A,A1,A2,B,B1'), ('many', NULL)) AS tables (relation, expected);
 
 -- R10: messages.
@@ -165,7 +165,7 @@ CREATE TABLE desk.details (call_id integer REFERENCES desk.calls (id), tenant_id
 SELECT FROM revdesk_protect('desk.details');
 GRANT SELECT, INSERT, UPDATE ON desk.details TO test_app;
 SELECT is(
-  test.error('test_app', 'A1', statement), message, 'R10: no value in the message of ' || name)
+  test.error('test_app', 'A1', statement), message, 'attack R10: no value in the message of ' || name)
 FROM (VALUES
   ('a unique violation by primary key', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x')$$,
    '23505 | duplicate key value violates unique constraint "calls_pkey"'),
@@ -181,18 +181,18 @@ FROM (VALUES
 
 -- R11
 SELECT is(
-  test.run('test_app', 'A1', $$COPY desk.calls FROM '/dev/null'$$), '42501', 'R11: COPY FROM a file is not for the caller');
+  test.run('test_app', 'A1', $$COPY desk.calls FROM '/dev/null'$$), '42501', 'attack R11: COPY FROM a file is not for the caller');
 GRANT pg_read_server_files, pg_execute_server_program TO test_app;
 SELECT is(
-  test.write('test_app', 'A1', $$COPY desk.calls FROM '/dev/null'$$), '0A000, unchanged', 'R11: COPY FROM is refused under row security even so');
+  test.write('test_app', 'A1', $$COPY desk.calls FROM '/dev/null'$$), '0A000, unchanged', 'attack R11: COPY FROM is refused under row security even so');
 SELECT is(
-  test.run('test_app', 'A1', statement), expected, 'R11: ' || statement)
+  test.run('test_app', 'A1', statement), expected, 'attack R11: ' || statement)
 FROM (VALUES ($$COPY desk.calls TO PROGRAM 'cat > /dev/null'$$, '1 rows'),
              ($$COPY (SELECT * FROM desk.calls WHERE tenant_id IS NOT NULL OR true) TO PROGRAM 'cat > /dev/null'$$, '1 rows')) AS cases (statement, expected);
 
 -- R12: RETURNING tells of rows that may be seen alone.
 SELECT is(
-  test.run('test_app', 'A1', statement), expected, 'R12: ' || statement)
+  test.run('test_app', 'A1', statement), expected, 'attack R12: ' || statement)
 FROM (VALUES
   ('UPDATE desk.calls SET label = label RETURNING *', '1 rows'), ('DELETE FROM desk.calls RETURNING *', '1 rows'),
   ('UPDATE desk.calls SET label = contacts.label FROM desk.contacts RETURNING contacts.*', '1 rows'),
@@ -204,20 +204,20 @@ FROM (VALUES
 
 -- R13
 SELECT is(
-  test.with_settings('row_security=off', key, 'SELECT label FROM desk.calls'), '42501', 'R13: row_security = off is an error, ' || COALESCE('key ' || key, 'no key'))
+  test.with_settings('row_security=off', key, 'SELECT label FROM desk.calls'), '42501', 'attack R13: row_security = off is an error, ' || COALESCE('key ' || key, 'no key'))
 FROM (VALUES (NULL), ('A1'), ('A')) AS keys (key);
 SELECT is(
-  test.rows('test_owner', 'A1', $$SELECT label FROM desk.calls, LATERAL (SELECT 1) AS x$$), 'A1', 'R13: the owner is held as well');
+  test.rows('test_owner', 'A1', $$SELECT label FROM desk.calls, LATERAL (SELECT 1) AS x$$), 'A1', 'attack R13: the owner is held as well');
 
 -- R14: EXPLAIN ANALYZE shows the condition and no value.
 SELECT unalike(
-  test.plan('test_app', 'A1', 'SELECT label FROM desk.calls'), '%' || test.id(tenant) || '%', 'R14: no id of ' || tenant || ' in a plan')
+  test.plan('test_app', 'A1', 'SELECT label FROM desk.calls'), '%' || test.id(tenant) || '%', 'attack R14: no id of ' || tenant || ' in a plan')
 FROM (VALUES ('A1'), ('B')) AS tenants (tenant);
 
 -- R18: nobody's rows.
 SELECT is(
   test.rows('test_app', key, format('SELECT label FROM desk.%I WHERE %s', relation, condition)), expected,
-  format('R18: %s of %s under %s', condition, relation, COALESCE(key, 'no key')))
+  format('attack R18: %s of %s under %s', condition, relation, COALESCE(key, 'no key')))
 FROM (VALUES ('A'), ('A1'), ('ann'), ('eve'), (NULL)) AS keys (key),
   (VALUES ('calls', 'tenant_id IS NULL'), ('contacts', 'tenant_id IS NULL AND owner_id IS NULL'), ('notes', 'tenant_id IS NULL AND owner_id IS NULL'),
           ('registrations', 'tenant_id IS NULL')) AS rows (relation, condition), (VALUES ('')) AS none (expected);
@@ -241,7 +241,7 @@ CREATE VIEW desk.invokers WITH (security_invoker = true) AS SELECT * FROM desk.c
 ALTER VIEW desk.owners OWNER TO test_owner;
 GRANT SELECT ON desk.owners, desk.invokers TO test_app;
 SELECT is(
-  test.rows('test_app', key, 'SELECT label FROM desk.' || view), expected, format('R13: view %s under %s', view, COALESCE(key, 'no key')))
+  test.rows('test_app', key, 'SELECT label FROM desk.' || view), expected, format('attack R7: view %s under %s', view, COALESCE(key, 'no key')))
 FROM (VALUES ('owners'), ('invokers')) AS views (view), (VALUES ('A1', 'A1'), ('A', 'A,A1,A2'), (NULL, '')) AS keys (key, expected);
 
 SELECT * FROM finish();

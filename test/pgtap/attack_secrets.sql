@@ -8,7 +8,7 @@ ANALYZE revdesk.tenants;
 
 -- K5
 SELECT is(
-  test.run('test_app', key, query), '42501', format('K5: %s with %s', query, COALESCE('key ' || key, 'no key')))
+  test.run('test_app', key, query), '42501', format('attack K5: %s with %s', query, COALESCE('key ' || key, 'no key')))
 FROM (VALUES (NULL), ('A1'), ('A admin')) AS keys (key), (VALUES
   ('SELECT FROM revdesk.api_keys'), ('SELECT count(*) FROM revdesk.api_keys'), ('SELECT FROM revdesk.tenants'), ('SELECT FROM revdesk.users'),
   ('SELECT FROM revdesk.memberships'), ('TABLE revdesk.api_keys'), ('SELECT FROM ONLY revdesk.api_keys'), ('SELECT FROM revdesk.api_keys FOR UPDATE'),
@@ -19,23 +19,23 @@ FROM (VALUES (NULL), ('A1'), ('A admin')) AS keys (key), (VALUES
   ('ALTER TABLE revdesk.api_keys ADD mine integer'), ('CREATE TRIGGER mine AFTER INSERT ON revdesk.api_keys EXECUTE FUNCTION suppress_redundant_updates_trigger()')
 ) AS queries (query);
 SELECT is(
-  test.rows('test_app', 'A1', $$SELECT tablename FROM pg_stats WHERE schemaname = 'revdesk' AND tablename <> 'protected_tables'$$), '', 'K5: no statistics of the extension''s tables');
+  test.rows('test_app', 'A1', $$SELECT tablename FROM pg_stats WHERE schemaname = 'revdesk' AND tablename <> 'protected_tables'$$), '', 'attack K5: no statistics of the extension''s tables');
 SELECT is(
-  test.run('test_app', 'A1', $$SELECT pg_read_binary_file('base')$$), '42501', 'K5: nor their files');
+  test.run('test_app', 'A1', $$SELECT pg_read_binary_file('base')$$), '42501', 'attack K5: nor their files');
 SELECT is(
   (SELECT string_agg(grantee || ' ' || privilege_type || ' ' || table_name, ', ') FROM information_schema.role_table_grants
    WHERE table_schema = 'revdesk' AND grantee NOT IN (SELECT rolname FROM pg_roles WHERE rolsuper) AND table_name <> 'protected_tables'), NULL,
-  'K5: no privilege on the tables is granted to anybody');
+  'attack K5: no privilege on the tables is granted to anybody');
 SELECT is(
   (SELECT string_agg(column_name, ', ') FROM information_schema.column_privileges
-   WHERE table_schema = 'revdesk' AND grantee NOT IN (SELECT rolname FROM pg_roles WHERE rolsuper) AND table_name <> 'protected_tables'), NULL, 'K5: nor on a column');
-SELECT is(test.rows('test_app', 'A1', 'SELECT relation FROM revdesk.protected_tables'), '', 'K5: the registry shows a caller no table');
+   WHERE table_schema = 'revdesk' AND grantee NOT IN (SELECT rolname FROM pg_roles WHERE rolsuper) AND table_name <> 'protected_tables'), NULL, 'attack K5: nor on a column');
+SELECT is(test.rows('test_app', 'A1', 'SELECT relation FROM revdesk.protected_tables'), '', 'attack K5: the registry shows a caller no table');
 SELECT is(
-  test.rows('test_owner', NULL, 'SELECT relation FROM revdesk.protected_tables'), 'desk.calls,desk.contacts,desk.notes,desk.registrations', 'K5: and an owner the owner''s');
+  test.rows('test_owner', NULL, 'SELECT relation FROM revdesk.protected_tables'), 'desk.calls,desk.contacts,desk.notes,desk.registrations', 'attack K5: and an owner the owner''s');
 
 -- K2: nothing that is stored or shown authenticates.
 SELECT is(
-  test.error('test_app', NULL, format('SELECT revdesk_authenticate(%L)', text)), '28000 | API key rejected', 'K2: ' || name)
+  test.error('test_app', NULL, format('SELECT revdesk_authenticate(%L)', text)), '28000 | API key rejected', 'attack K2: ' || name)
 FROM (SELECT encode(key_hash, 'hex') AS hash, id::text, hint FROM revdesk.api_keys WHERE id = test.key_id('A1')) AS key, LATERAL (VALUES
   ('the hash', hash), ('the hash with the prefix', 'revdesk_' || hash), ('half the hash', 'revdesk_' || left(hash, 32)), ('the other half', 'revdesk_' || right(hash, 32)),
   ('the hash in bytea''s form', '\x' || hash), ('the id', id), ('the id with the prefix', 'revdesk_' || replace(id, '-', '')),

@@ -57,13 +57,13 @@ END
 $$;
 SELECT is(
   test.under_path(path, key, 'SELECT label FROM desk.' || relation), expected,
-  format('G12: %s under %s, search_path %s', relation, COALESCE(key, 'no key'), path))
+  format('attack G12: %s under %s, search_path %s', relation, COALESCE(key, 'no key'), path))
 FROM (VALUES ('evil, pg_catalog, public'), ('pg_temp, evil, pg_catalog'), ('evil, public, pg_temp')) AS paths (path),
   (VALUES (NULL, 'calls', ''), ('A1', 'calls', 'A1'), ('A', 'calls', 'A,A1,A2'), ('ann', 'calls', 'A1,B'),
           ('A', 'contacts', 'A,A1,A2,A2 by ann'), ('ann', 'notes', 'A1,B,ann'), ('A1', 'registrations', 'A,A1')) AS cases (key, relation, expected);
 
 SELECT is(
-  test.under_path('evil, pg_temp, pg_catalog, public', key, query), expected, 'F4: ' || name)
+  test.under_path('evil, pg_temp, pg_catalog, public', key, query), expected, 'attack F4: ' || name)
 FROM (VALUES
   ('the hash of a new key', 'A admin', $$SELECT length(token) || ' ' || (token <> 'revdesk_' || repeat('0', 32))
      FROM public.revdesk_create_key('x', 'sub_entity', md5('A1')::uuid)$$, '40 true'),
@@ -79,7 +79,7 @@ FROM (VALUES
 ) AS cases (name, key, query, expected);
 SELECT is(
   test.write('test_app', 'A1', $$SET LOCAL search_path = evil, pg_temp, pg_catalog; INSERT INTO desk.contacts VALUES (100, md5('A1')::uuid, md5('B')::uuid, NULL, 'new')$$,
-             $$SELECT umbrella_id = test.id('A') FROM desk.contacts WHERE id = 100$$), '1 rows, true', 'F4: the umbrella''s trigger reads the real tenants');
+             $$SELECT umbrella_id = test.id('A') FROM desk.contacts WHERE id = 100$$), '1 rows, true', 'attack F4: the umbrella''s trigger reads the real tenants');
 
 -- What the extension is: functions in C, or with a search_path of their own.
 SELECT is(
@@ -109,19 +109,19 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 SAVEPOINT clean;
-SELECT is(test.create_extension(), 'created', 'G13: with nothing in the way the extension is created');
+SELECT is(test.create_extension(), 'created', 'attack G13: with nothing in the way the extension is created');
 ROLLBACK TO clean;
 SET LOCAL ROLE test_app;
-SELECT is(test.create_extension(), '42501', 'F6: and by nobody but a superuser');
+SELECT is(test.create_extension(), '42501', 'attack F6: and by nobody but a superuser');
 ROLLBACK TO clean;
 CREATE SCHEMA revdesk;
-SELECT is(test.create_extension(), '42P06', 'G13: not with a schema revdesk');
+SELECT is(test.create_extension(), '42P06', 'attack G13: not with a schema revdesk');
 ROLLBACK TO clean;
 CREATE FUNCTION public.revdesk_scope_visible(tenant_id uuid, owner_id uuid DEFAULT NULL, umbrella_id uuid DEFAULT NULL) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-SELECT is(test.create_extension(), '42723', 'G13: not with a predicate of the same name');
+SELECT is(test.create_extension(), '42723', 'attack G13: not with a predicate of the same name');
 ROLLBACK TO clean;
 CREATE VIEW public.revdesk_keys AS SELECT 1 AS one;
-SELECT is(test.create_extension(), '42P07', 'G13: not with a view of the same name');
+SELECT is(test.create_extension(), '42P07', 'attack G13: not with a view of the same name');
 ROLLBACK TO clean;
 -- F46: default privileges that would hand it out.
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO test_app;

@@ -30,31 +30,31 @@ $$;
 
 BEGIN;
 SELECT FROM revdesk_authenticate(:'token');
-SELECT is(pg_temp.left_over(), 'organization|' || test.id('transactions') || '|mine', 'G7: within the transaction the context is there');
+SELECT is(pg_temp.left_over(), 'organization|' || test.id('transactions') || '|mine', 'attack G7: within the transaction the context is there');
 COMMIT;
-SELECT is(pg_temp.left_over(), '', 'G7: after COMMIT it is not');
+SELECT is(pg_temp.left_over(), '', 'attack G7: after COMMIT it is not');
 
 BEGIN;
 SELECT FROM revdesk_authenticate(:'token');
 ROLLBACK;
-SELECT is(pg_temp.left_over(), '', 'G7: nor after ROLLBACK');
+SELECT is(pg_temp.left_over(), '', 'attack G7: nor after ROLLBACK');
 
 BEGIN;
 SELECT FROM revdesk_authenticate(:'token');
 COMMIT AND CHAIN;
-SELECT is(pg_temp.left_over(), '', 'G7: nor in a transaction that COMMIT AND CHAIN begins');
+SELECT is(pg_temp.left_over(), '', 'attack G7: nor in a transaction that COMMIT AND CHAIN begins');
 COMMIT;
 
 BEGIN;
 SELECT FROM revdesk_authenticate(:'token');
 ROLLBACK AND CHAIN;
-SELECT is(pg_temp.left_over(), '', 'G7: nor in one that ROLLBACK AND CHAIN begins');
+SELECT is(pg_temp.left_over(), '', 'attack G7: nor in one that ROLLBACK AND CHAIN begins');
 COMMIT;
 
 SELECT FROM revdesk_authenticate(:'token');
-SELECT is(pg_temp.left_over(), '', 'G7: a statement on its own is a transaction of its own');
+SELECT is(pg_temp.left_over(), '', 'attack G7: a statement on its own is a transaction of its own');
 
-SELECT FROM revdesk_authenticate(:'token') \; SELECT is(pg_temp.left_over(), 'organization|' || test.id('transactions') || '|mine', 'G7: two statements sent as one share it');
+SELECT FROM revdesk_authenticate(:'token') \; SELECT is(pg_temp.left_over(), 'organization|' || test.id('transactions') || '|mine', 'attack G7: two statements sent as one share it');
 
 CREATE FUNCTION pg_temp.set_for_session(token text) RETURNS void LANGUAGE plpgsql
 AS $$ BEGIN PERFORM revdesk_authenticate(token); PERFORM set_config('revdesk.context', '', false); EXCEPTION WHEN OTHERS THEN NULL; END $$;
@@ -62,7 +62,7 @@ BEGIN;
 SELECT FROM revdesk_authenticate(:'token');
 SELECT pg_temp.set_for_session(:'token');
 COMMIT;
-SELECT is(pg_temp.left_over(), '', 'G7: an attempt to make it the session''s leaves nothing');
+SELECT is(pg_temp.left_over(), '', 'attack G7: an attempt to make it the session''s leaves nothing');
 
 -- COMMIT and ROLLBACK within a procedure's body.
 CREATE FUNCTION pg_temp.as_text(label text) RETURNS text LANGUAGE sql AS $$ SELECT concat_ws('|', label, COALESCE(revdesk_scope(), 'none')) $$;
@@ -83,7 +83,7 @@ $$;
 CALL pg_temp.steps(:'token');
 SELECT is(
   (SELECT string_agg(step, ', ') FROM told), 'before|organization, after COMMIT|none, after ROLLBACK|none',
-  'G7: COMMIT and ROLLBACK within a procedure end it');
+  'attack G7: COMMIT and ROLLBACK within a procedure end it');
 
 -- A cursor that is held over the COMMIT keeps the rows that it read, and reads no more.
 BEGIN;
@@ -107,7 +107,7 @@ BEGIN
   RETURN fetched;
 END
 $$;
-SELECT is(pg_temp.fetched(), 'mine,', 'R19: a held cursor has what its transaction was allowed, not more');
+SELECT is(pg_temp.fetched(), 'mine,', 'attack R19: a held cursor has what its transaction was allowed, not more');
 CLOSE held;
 
 BEGIN;

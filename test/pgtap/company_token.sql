@@ -39,7 +39,7 @@ SELECT is(
 -- "Create a named token"
 SELECT is(
   test.write('test_app', 'A admin', format($$SELECT revdesk_create_key(%L, 'sub_entity', test.id('A1'))$$, name)),
-  expected, 'K10: a token named ' || description)
+  expected, 'attack K10: a token named ' || description)
 FROM (VALUES
   ('as usual', 'Chrome extension', '1 rows, changed'), ('in another script', 'Schlüssel 鍵', '1 rows, changed'),
   ('with quotes', $$O'Brien's "key" \$$, '1 rows, changed'), ('as SQL', $$'); DROP TABLE revdesk.api_keys; --$$, '1 rows, changed'),
@@ -51,7 +51,7 @@ FROM (VALUES
 SELECT is(
   test.write('test_app', 'A admin', format('SELECT revdesk_create_key(%L, ''sub_entity'', test.id(''A1''))', name),
              format('SELECT count(*) FROM revdesk.api_keys WHERE name = %L', name)),
-  '1 rows, 1', 'K10: and the name is kept as it is')
+  '1 rows, 1', 'attack K10: and the name is kept as it is')
 FROM (VALUES ($$'); DROP TABLE revdesk.api_keys; --$$)) AS cases (name);
 
 -- "copy it once, and store it in a secret manager or your integration's env vars—the UI may not show the full secret again after creation"

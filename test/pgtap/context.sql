@@ -52,10 +52,10 @@ SELECT lives_ok(format('SELECT revdesk_authenticate(%L)', test.token('A1')), 'th
 SELECT is(revdesk_tenant_id(), test.id('A1'), 'and changes nothing');
 SELECT throws_ok(
   format('SELECT revdesk_authenticate(%L)', test.token(key)), '25001', 'this transaction already acts for another key',
-  'G6: another key is refused: ' || key)
+  'attack G6: another key is refused: ' || key)
 FROM (VALUES ('B1'), ('A'), ('ann'), ('A1 admin'), ('A1 read')) AS cases (key);
-SELECT is(revdesk_tenant_id(), test.id('A1'), 'G6: and the first one stays');
-SELECT is(current_setting('transaction_read_only'), 'off', 'G6: a refused read key does not make the transaction READ ONLY');
+SELECT is(revdesk_tenant_id(), test.id('A1'), 'attack G6: and the first one stays');
+SELECT is(current_setting('transaction_read_only'), 'off', 'attack G6: a refused read key does not make the transaction READ ONLY');
 SELECT throws_ok($$SELECT revdesk_authenticate('revdesk_00000000000000000000000000000000')$$, '28000', NULL, 'an unknown key is rejected first');
 SELECT lives_ok('SELECT revdesk_deauthenticate()', 'the context can be dropped');
 SELECT is(revdesk_scope(), NULL, 'then there is none');
@@ -73,17 +73,17 @@ SAVEPOINT dropped;
 SELECT FROM revdesk_authenticate(test.token('B1'));
 SELECT is(revdesk_tenant_id(), test.id('B1'), 'the innermost key');
 ROLLBACK TO dropped;
-SELECT is(revdesk_scope(), NULL, 'G6: ROLLBACK TO after the context was dropped');
+SELECT is(revdesk_scope(), NULL, 'attack G6: ROLLBACK TO after the context was dropped');
 ROLLBACK TO a1;
-SELECT is(revdesk_tenant_id(), test.id('A1'), 'G6: ROLLBACK TO when it was A1''s');
+SELECT is(revdesk_tenant_id(), test.id('A1'), 'attack G6: ROLLBACK TO when it was A1''s');
 RELEASE a1;
-SELECT is(revdesk_tenant_id(), test.id('A1'), 'G6: a RELEASE keeps it');
+SELECT is(revdesk_tenant_id(), test.id('A1'), 'attack G6: a RELEASE keeps it');
 ROLLBACK TO none;
-SELECT is(revdesk_scope(), NULL, 'G6: ROLLBACK TO before all');
+SELECT is(revdesk_scope(), NULL, 'attack G6: ROLLBACK TO before all');
 SAVEPOINT kept;
 SELECT FROM revdesk_authenticate(test.token('A'));
 RELEASE kept;
-SELECT is(revdesk_scope(), 'organization', 'G6: a context set in a savepoint survives its RELEASE');
+SELECT is(revdesk_scope(), 'organization', 'attack G6: a context set in a savepoint survives its RELEASE');
 SELECT is(current_setting('revdesk.tenant_id'), test.id('A')::text, 'and the settings agree');
 ROLLBACK TO none;
 SELECT is(current_setting('revdesk.tenant_id'), '', 'until a ROLLBACK TO');
@@ -97,7 +97,7 @@ EXCEPTION WHEN division_by_zero THEN
   NULL;
 END
 $$;
-SELECT is(revdesk_scope(), NULL, 'G6: a block that fails takes its context along');
+SELECT is(revdesk_scope(), NULL, 'attack G6: a block that fails takes its context along');
 DO $$
 BEGIN
   PERFORM revdesk_authenticate(test.token('A1'));
@@ -109,7 +109,7 @@ BEGIN
   END;
 END
 $$;
-SELECT is(revdesk_tenant_id(), test.id('A1'), 'G6: a failed change of keys, caught, leaves the key of before');
+SELECT is(revdesk_tenant_id(), test.id('A1'), 'attack G6: a failed change of keys, caught, leaves the key of before');
 SELECT FROM revdesk_deauthenticate();
 
 -- A function's SET clauses and SET LOCAL do not end it; a function can set it.

@@ -26,19 +26,19 @@ SELECT lives_ok(
 SELECT is(
   test.write('postgres', NULL, statement), expected || ', unchanged', 'refused: ' || name)
 FROM (VALUES
-  ('K8: the same hash again', $$SELECT revdesk_import_key('x', 'organization', sha256('revdesk_0123456789abcdef0123456789abcdef'), test.id('A'))$$, '23505'),
-  ('K8: the hash of a key made here', format($$SELECT revdesk_import_key('x', 'organization', %L, test.id('A'))$$, sha256(convert_to(test.token('B'), 'UTF8'))), '23505'),
-  ('K8: a hash of 31 bytes', $$SELECT revdesk_import_key('x', 'organization', substr(sha256('x'), 2), test.id('A'))$$, '22023'),
-  ('K8: a hash of 33 bytes', $$SELECT revdesk_import_key('x', 'organization', sha256('x') || '\x00', test.id('A'))$$, '22023'),
-  ('K8: a hash of 64 bytes', $$SELECT revdesk_import_key('x', 'organization', sha512('x'), test.id('A'))$$, '22023'),
-  ('K8: a hash in hexadecimal', $$SELECT revdesk_import_key('x', 'organization', convert_to(encode(sha256('x'), 'hex'), 'UTF8'), test.id('A'))$$, '22023'),
-  ('K8: an empty hash', $$SELECT revdesk_import_key('x', 'organization', '', test.id('A'))$$, '22023'),
-  ('K8: no hash', $$SELECT revdesk_import_key('x', 'organization', NULL, test.id('A'))$$, '22023'),
+  ('attack K8: the same hash again', $$SELECT revdesk_import_key('x', 'organization', sha256('revdesk_0123456789abcdef0123456789abcdef'), test.id('A'))$$, '23505'),
+  ('attack K8: the hash of a key made here', format($$SELECT revdesk_import_key('x', 'organization', %L, test.id('A'))$$, sha256(convert_to(test.token('B'), 'UTF8'))), '23505'),
+  ('attack K8: a hash of 31 bytes', $$SELECT revdesk_import_key('x', 'organization', substr(sha256('x'), 2), test.id('A'))$$, '22023'),
+  ('attack K8: a hash of 33 bytes', $$SELECT revdesk_import_key('x', 'organization', sha256('x') || '\x00', test.id('A'))$$, '22023'),
+  ('attack K8: a hash of 64 bytes', $$SELECT revdesk_import_key('x', 'organization', sha512('x'), test.id('A'))$$, '22023'),
+  ('attack K8: a hash in hexadecimal', $$SELECT revdesk_import_key('x', 'organization', convert_to(encode(sha256('x'), 'hex'), 'UTF8'), test.id('A'))$$, '22023'),
+  ('attack K8: an empty hash', $$SELECT revdesk_import_key('x', 'organization', '', test.id('A'))$$, '22023'),
+  ('attack K8: no hash', $$SELECT revdesk_import_key('x', 'organization', NULL, test.id('A'))$$, '22023'),
   ('a hint of 3 characters', $$SELECT revdesk_import_key('x', 'organization', sha256('x'), test.id('A'), hint => 'abc')$$, '22023'),
   ('a hint of 40 characters', $$SELECT revdesk_import_key('x', 'organization', sha256('x'), test.id('A'), hint => repeat('a', 40))$$, '22023'),
   ('an expiry in the past', $$SELECT revdesk_import_key('x', 'organization', sha256('x'), test.id('A'), expires_at => now() - '1 day'::interval)$$, '22023'),
-  ('K7: a scope that does not fit the tenant', $$SELECT revdesk_import_key('x', 'sub_entity', sha256('x'), test.id('A'))$$, '23514'),
-  ('K7: the same the other way round', $$SELECT revdesk_import_key('x', 'organization', sha256('x'), test.id('A1'))$$, '23514')
+  ('attack K7: a scope that does not fit the tenant', $$SELECT revdesk_import_key('x', 'sub_entity', sha256('x'), test.id('A'))$$, '23514'),
+  ('attack K7: the same the other way round', $$SELECT revdesk_import_key('x', 'organization', sha256('x'), test.id('A1'))$$, '23514')
 ) AS cases (name, statement, expected);
 
 SELECT is(

@@ -25,19 +25,19 @@ $$;
 SELECT is(test.direct(statement), expected, name)
 FROM (VALUES
   -- tenants
-  ('K7: a tenant its own umbrella', $$INSERT INTO revdesk.tenants (id, umbrella_id, name) VALUES (test.id('x'), test.id('x'), 'x')$$, '23514'),
-  ('K7: a child of a child', $$INSERT INTO revdesk.tenants (umbrella_id, name) VALUES (test.id('A1'), 'x')$$, '23514'),
-  ('K7: three levels in one statement', $$INSERT INTO revdesk.tenants (id, umbrella_id, name)
+  ('attack K7: a tenant its own umbrella', $$INSERT INTO revdesk.tenants (id, umbrella_id, name) VALUES (test.id('x'), test.id('x'), 'x')$$, '23514'),
+  ('attack K7: a child of a child', $$INSERT INTO revdesk.tenants (umbrella_id, name) VALUES (test.id('A1'), 'x')$$, '23514'),
+  ('attack K7: three levels in one statement', $$INSERT INTO revdesk.tenants (id, umbrella_id, name)
      VALUES (test.id('x'), NULL, 'x'), (test.id('y'), test.id('x'), 'y'), (test.id('z'), test.id('y'), 'z')$$, '23514'),
-  ('K7: two tenants, each the other''s umbrella', $$INSERT INTO revdesk.tenants (id, umbrella_id, name)
+  ('attack K7: two tenants, each the other''s umbrella', $$INSERT INTO revdesk.tenants (id, umbrella_id, name)
      VALUES (test.id('x'), test.id('y'), 'x'), (test.id('y'), test.id('x'), 'y')$$, '23514'),
   ('a child before its umbrella, in one statement', $$INSERT INTO revdesk.tenants (id, umbrella_id, name)
      VALUES (test.id('y'), test.id('x'), 'y'), (test.id('x'), NULL, 'x')$$, 'accepted'),
   ('an umbrella that does not exist', $$INSERT INTO revdesk.tenants (umbrella_id, name) VALUES (test.id('unknown'), 'x')$$, '23503'),
-  ('K7: a child moved to another umbrella', $$UPDATE revdesk.tenants SET umbrella_id = test.id('B') WHERE id = test.id('A1')$$, '23514'),
-  ('K7: a child made an umbrella', $$UPDATE revdesk.tenants SET umbrella_id = NULL WHERE id = test.id('A1')$$, '23514'),
-  ('K7: an umbrella made a child', $$UPDATE revdesk.tenants SET umbrella_id = test.id('B') WHERE id = test.id('A')$$, '23514'),
-  ('K7: a new id', $$UPDATE revdesk.tenants SET id = test.id('x') WHERE id = test.id('A1')$$, '23514'),
+  ('attack K7: a child moved to another umbrella', $$UPDATE revdesk.tenants SET umbrella_id = test.id('B') WHERE id = test.id('A1')$$, '23514'),
+  ('attack K7: a child made an umbrella', $$UPDATE revdesk.tenants SET umbrella_id = NULL WHERE id = test.id('A1')$$, '23514'),
+  ('attack K7: an umbrella made a child', $$UPDATE revdesk.tenants SET umbrella_id = test.id('B') WHERE id = test.id('A')$$, '23514'),
+  ('attack K7: a new id', $$UPDATE revdesk.tenants SET id = test.id('x') WHERE id = test.id('A1')$$, '23514'),
   ('a new name', $$UPDATE revdesk.tenants SET name = 'x' WHERE id = test.id('A1')$$, 'accepted'),
   ('a name that is empty', $$UPDATE revdesk.tenants SET name = ''$$, '23514'),
   ('a name with a line break', $$UPDATE revdesk.tenants SET name = E'a\nb'$$, '23514'),
@@ -67,17 +67,17 @@ FROM (VALUES
   ('T06: metadata that is no object', $$UPDATE revdesk.api_keys SET metadata = '1'$$, '23514'),
   ('T06: metadata of 16385 bytes', $$UPDATE revdesk.api_keys SET metadata = jsonb_build_object('a', repeat('x', 16385 - 9))$$, '23514'),
   ('metadata of 16384 bytes', $$UPDATE revdesk.api_keys SET metadata = jsonb_build_object('a', repeat('x', 16384 - 9))$$, 'accepted'),
-  ('K7: an organization key moved to a child', $$UPDATE revdesk.api_keys SET tenant_id = test.id('A1') WHERE id = test.key_id('A')$$, '23514'),
-  ('K7: a sub-entity key moved to the umbrella', $$UPDATE revdesk.api_keys SET tenant_id = test.id('A') WHERE id = test.key_id('A1')$$, '23514'),
-  ('K7: a sub-entity key made an organization key', $$UPDATE revdesk.api_keys SET scope = 'organization' WHERE id = test.key_id('A1')$$, '23514'),
-  ('K7: an organization key made a sub-entity key', $$UPDATE revdesk.api_keys SET scope = 'sub_entity' WHERE id = test.key_id('A')$$, '23514'),
-  ('K7: a sub-entity key made a user key', $$UPDATE revdesk.api_keys SET scope = 'user' WHERE id = test.key_id('A1')$$, '23514'),
-  ('K7: a user key with a tenant', $$UPDATE revdesk.api_keys SET tenant_id = test.id('A') WHERE id = test.key_id('ann')$$, '23514'),
-  ('K7: a user key without a user', $$UPDATE revdesk.api_keys SET user_id = NULL WHERE id = test.key_id('ann')$$, '23514'),
-  ('K7: an organization key without a tenant', $$UPDATE revdesk.api_keys SET tenant_id = NULL WHERE id = test.key_id('A')$$, '23514'),
-  ('K7: by INSERT, a key of a child with scope organization', $$INSERT INTO revdesk.api_keys (key_hash, scope, tenant_id, name)
+  ('attack K7: an organization key moved to a child', $$UPDATE revdesk.api_keys SET tenant_id = test.id('A1') WHERE id = test.key_id('A')$$, '23514'),
+  ('attack K7: a sub-entity key moved to the umbrella', $$UPDATE revdesk.api_keys SET tenant_id = test.id('A') WHERE id = test.key_id('A1')$$, '23514'),
+  ('attack K7: a sub-entity key made an organization key', $$UPDATE revdesk.api_keys SET scope = 'organization' WHERE id = test.key_id('A1')$$, '23514'),
+  ('attack K7: an organization key made a sub-entity key', $$UPDATE revdesk.api_keys SET scope = 'sub_entity' WHERE id = test.key_id('A')$$, '23514'),
+  ('attack K7: a sub-entity key made a user key', $$UPDATE revdesk.api_keys SET scope = 'user' WHERE id = test.key_id('A1')$$, '23514'),
+  ('attack K7: a user key with a tenant', $$UPDATE revdesk.api_keys SET tenant_id = test.id('A') WHERE id = test.key_id('ann')$$, '23514'),
+  ('attack K7: a user key without a user', $$UPDATE revdesk.api_keys SET user_id = NULL WHERE id = test.key_id('ann')$$, '23514'),
+  ('attack K7: an organization key without a tenant', $$UPDATE revdesk.api_keys SET tenant_id = NULL WHERE id = test.key_id('A')$$, '23514'),
+  ('attack K7: by INSERT, a key of a child with scope organization', $$INSERT INTO revdesk.api_keys (key_hash, scope, tenant_id, name)
      VALUES (sha256('x'), 'organization', test.id('A1'), 'x')$$, '23514'),
-  ('K7: by INSERT, a key of an umbrella with scope sub_entity', $$INSERT INTO revdesk.api_keys (key_hash, scope, tenant_id, name)
+  ('attack K7: by INSERT, a key of an umbrella with scope sub_entity', $$INSERT INTO revdesk.api_keys (key_hash, scope, tenant_id, name)
      VALUES (sha256('x'), 'sub_entity', test.id('A'), 'x')$$, '23514'),
   ('by INSERT, a key that fits', $$INSERT INTO revdesk.api_keys (key_hash, scope, tenant_id, name)
      VALUES (sha256('x'), 'sub_entity', test.id('A1'), 'x')$$, 'accepted')

@@ -9,7 +9,7 @@ SELECT test.create_key('A1 by ann', 'sub_entity', 'A1');
 UPDATE revdesk.api_keys SET created_by = test.id('ann') WHERE name LIKE '% by ann';
 
 SELECT is(
-  test.rows('test_app', key, 'SELECT name FROM revdesk_keys'), expected, 'K5: the keys of ' || COALESCE(key, 'no key'))
+  test.rows('test_app', key, 'SELECT name FROM revdesk_keys'), expected, 'attack K5: the keys of ' || COALESCE(key, 'no key'))
 FROM (VALUES
   (NULL, ''),
   ('A1', 'A1'), ('A1 read', 'A1 read'), ('A', 'A'), ('ann', 'ann'), ('eve', 'eve'),
@@ -52,16 +52,16 @@ GRANT INSERT ON test.seen TO test_app;
 CREATE FUNCTION test.peek(name text) RETURNS boolean LANGUAGE plpgsql COST 0.0001
 AS $$ BEGIN INSERT INTO test.seen VALUES (name); RETURN true; END $$;
 SELECT test.enter('test_app', 'A1');
-SELECT is((SELECT count(*) FROM revdesk_keys WHERE test.peek(name)), 1::bigint, 'K5: a cheap function of the caller''s in WHERE');
+SELECT is((SELECT count(*) FROM revdesk_keys WHERE test.peek(name)), 1::bigint, 'attack K5: a cheap function of the caller''s in WHERE');
 RESET ROLE;
 SELECT FROM revdesk_deauthenticate();
-SELECT is((SELECT string_agg(name, ',') FROM test.seen), 'A1', 'K5: has seen the caller''s own key alone');
+SELECT is((SELECT string_agg(name, ',') FROM test.seen), 'A1', 'attack K5: has seen the caller''s own key alone');
 SELECT is(
   test.error('test_app', 'A1', $$SELECT FROM revdesk_keys WHERE 1 / (length(name) - 2) = 0$$), '22012 | division by zero',
   'an error of the caller''s is about the caller''s rows');
 SELECT is(
   test.error('test_app', 'A1', $$SELECT FROM revdesk_keys WHERE 1 / (length(name) - 8) = 0$$), NULL,
-  'K5: and not about those of others, of which some have 8 characters');
+  'attack K5: and not about those of others, of which some have 8 characters');
 
 -- Only who was granted it reads it.
 SELECT is(test.rows('test_other', 'A1', 'SELECT name FROM revdesk_keys'), '42501', 'a role that was not granted it does not read it');

@@ -151,7 +151,7 @@ FROM (VALUES ('test_app', 'SELECT', true), ('test_app', 'INSERT', true), ('test_
              ('test_app', 'TRUNCATE', false), ('test_app', 'REFERENCES', false), ('test_app', 'TRIGGER', false),
              ('test_other', 'TRUNCATE', false), ('test_other', 'REFERENCES', false), ('test_other', 'TRIGGER', false), ('test_bypass', 'TRUNCATE', true)) AS cases (role, privilege, expected);
 SELECT is(
-  has_any_column_privilege(role, 'desk.granted', 'REFERENCES'), false, 'W8: no REFERENCES on a column is left to ' || role) FROM (VALUES ('test_app'), ('test_other')) AS roles (role);
+  has_any_column_privilege(role, 'desk.granted', 'REFERENCES'), false, 'attack W8: no REFERENCES on a column is left to ' || role) FROM (VALUES ('test_app'), ('test_other')) AS roles (role);
 SELECT is(has_column_privilege('test_app', 'desk.granted', 'label', 'SELECT WITH GRANT OPTION'), true, 'other privileges on columns stay');
 
 -- revdesk_unprotect restores what was before.

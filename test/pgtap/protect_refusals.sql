@@ -20,7 +20,7 @@ CREATE TEMP TABLE temporary (tenant_id uuid);
 CREATE UNLOGGED TABLE desk.unlogged (tenant_id uuid);
 
 SELECT is(
-  test.write('postgres', NULL, format('SELECT revdesk_protect(%s)', arguments)), expected || ', unchanged', 'F3: ' || name)
+  test.write('postgres', NULL, format('SELECT revdesk_protect(%s)', arguments)), expected || ', unchanged', 'attack F3: ' || name)
 FROM (VALUES
   ('a view', $$'desk.view'$$, '42809'), ('a materialized view', $$'desk.matview'$$, '42809'), ('a foreign table', $$'desk.foreign_table'$$, '42809'),
   ('a sequence', $$'desk.sequence'$$, '42809'), ('a composite type', $$'desk.composite'$$, '42809'), ('an index', $$'desk.odd_idx'$$, '42809'),
@@ -41,7 +41,7 @@ FROM (VALUES
   ('an umbrella without a tenant column', $$'desk.contacts', NULL, 'owner_id', 'umbrella_id'$$, '22023')
 ) AS cases (name, arguments, expected);
 SELECT is(
-  test.error('postgres', NULL, format('SELECT revdesk_protect(%s)', arguments)), expected, 'F3: the words for ' || name)
+  test.error('postgres', NULL, format('SELECT revdesk_protect(%s)', arguments)), expected, 'attack F3: the words for ' || name)
 FROM (VALUES
   ('a view', $$'desk.view'$$, '42809 | cannot protect "desk.view" | Reason: it is a view. | Only ordinary and partitioned tables can be protected. A view of one is safe with security_invoker = true.'),
   ('a column', $$'desk.odd', 'unknown'$$, '42703 | column "unknown" of table desk.odd does not exist'),
@@ -51,7 +51,7 @@ SELECT is(test.run('postgres', NULL, $$SELECT revdesk_protect('desk.unlogged')$$
 
 -- One column in two roles.
 SELECT is(
-  test.run('postgres', NULL, format('SELECT revdesk_protect(%s)', arguments)), '22023', 'F3: one column cannot be ' || name)
+  test.run('postgres', NULL, format('SELECT revdesk_protect(%s)', arguments)), '22023', 'attack F3: one column cannot be ' || name)
 FROM (VALUES ('tenant and umbrella', $$'desk.contacts', 'tenant_id', umbrella_column => 'tenant_id'$$),
              ('owner and umbrella', $$'desk.contacts', 'tenant_id', 'owner_id', 'owner_id'$$)) AS cases (name, arguments);
 
@@ -66,11 +66,11 @@ SELECT is(
   test.error(role, NULL, $$SELECT revdesk_protect('desk.mine', umbrella_column => 'umbrella_id')$$), expected, name)
 FROM (VALUES
   ('its owner, who is no superuser, protects a table', 'test_owner', NULL), ('a member of its owner too', 'test_owners_heir', NULL),
-  ('F3: somebody else with all privileges on it does not', 'test_app', '42501 | must be owner of table desk.mine'),
+  ('attack F3: somebody else with all privileges on it does not', 'test_app', '42501 | must be owner of table desk.mine'),
   ('nor somebody without the function', 'test_other', '42501 | permission denied for function revdesk_protect')
 ) AS cases (name, role, expected);
 SELECT is(
-  test.error('test_app', NULL, $$SELECT revdesk_unprotect('desk.calls')$$), '42501 | must be owner of table desk.calls', 'F3: nobody but its owner unprotects it');
+  test.error('test_app', NULL, $$SELECT revdesk_unprotect('desk.calls')$$), '42501 | must be owner of table desk.calls', 'attack F3: nobody but its owner unprotects it');
 SELECT is(
   test.error('test_owner', 'A1', $$SELECT revdesk_protect('desk.mine')$$), NULL, 'a context does not matter');
 SELECT test.enter('test_owner', NULL);
@@ -90,7 +90,7 @@ FROM (VALUES
   ('nor takes one over', 'test_owner', $$UPDATE revdesk.protected_tables SET relation = 'desk.odd' WHERE relation = 'desk.calls'::regclass$$, '42501, unchanged')
 ) AS cases (name, role, statement, expected);
 SELECT is(
-  test.run('test_app', NULL, statement), '42501', 'F1: a part of revdesk_protect() on a table of others: ' || statement)
+  test.run('test_app', NULL, statement), '42501', 'attack F1: a part of revdesk_protect() on a table of others: ' || statement)
 FROM (VALUES
   ('SELECT revdesk.drop_policies(''desk.calls'')'), ('SELECT revdesk.create_index(''desk.mine'', ''label'')'),
   ('SELECT revdesk.unprotect_relation((''desk.calls'', ''desk.calls'', ''tenant_id'', NULL, NULL, false, false, false, ''{}'', now())::revdesk.protected_tables)'), ('SELECT revdesk.protect_relation(''desk.calls'', NULL, true)'), ('SELECT revdesk.create_umbrella_trigger(''desk.contacts'', NULL)'),
@@ -106,24 +106,24 @@ GRANT ALL ON "Desk's ""schema"""."Table; DROP TABLE x; --" TO test_app, PUBLIC;
 CREATE ROLE "test ""role""; --";
 GRANT TRUNCATE, REFERENCES ("Tenant ""id""") ON "Desk's ""schema"""."Table; DROP TABLE x; --" TO "test ""role""; --";
 SELECT lives_ok(
-  $$SELECT revdesk_protect('"Desk''s ""schema"""."Table; DROP TABLE x; --"', 'Tenant "id"', 'select', 'umbrella''id')$$, 'F3: names that need quoting are quoted');
+  $$SELECT revdesk_protect('"Desk''s ""schema"""."Table; DROP TABLE x; --"', 'Tenant "id"', 'select', 'umbrella''id')$$, 'attack F3: names that need quoting are quoted');
 SELECT is(
-  test.rows('test_app', key, $$SELECT label FROM "Desk's ""schema"""."Table; DROP TABLE x; --"$$), expected, 'F3: and the table is protected: ' || key)
+  test.rows('test_app', key, $$SELECT label FROM "Desk's ""schema"""."Table; DROP TABLE x; --"$$), expected, 'attack F3: and the table is protected: ' || key)
 FROM (VALUES ('A', 'A1'), ('A1', 'A1'), ('ann', 'A1,B,ann'), ('B', 'B')) AS cases (key, expected);
 SELECT is(
-  test.run('test_app', 'A1', $$INSERT INTO "Desk's ""schema"""."Table; DROP TABLE x; --" VALUES (test.id('B'), NULL, NULL, 'x')$$), '42501', 'F3: for writing too');
+  test.run('test_app', 'A1', $$INSERT INTO "Desk's ""schema"""."Table; DROP TABLE x; --" VALUES (test.id('B'), NULL, NULL, 'x')$$), '42501', 'attack F3: for writing too');
 SELECT is(
-  (SELECT "umbrella'id" FROM "Desk's ""schema"""."Table; DROP TABLE x; --" WHERE label = 'A1'), test.id('A'), 'F3: and its umbrellas are right');
-SELECT is(has_table_privilege('test_app', '"Desk''s ""schema"""."Table; DROP TABLE x; --"', 'TRUNCATE'), false, 'F3: dangerous privileges are gone');
-SELECT lives_ok($$SELECT revdesk_protect('"Desk''s ""schema"""."Table; DROP TABLE x; --"', 'Tenant "id"')$$, 'F3: again');
-SELECT lives_ok($$SELECT revdesk_unprotect('"Desk''s ""schema"""."Table; DROP TABLE x; --"')$$, 'F3: and unprotected');
+  (SELECT "umbrella'id" FROM "Desk's ""schema"""."Table; DROP TABLE x; --" WHERE label = 'A1'), test.id('A'), 'attack F3: and its umbrellas are right');
+SELECT is(has_table_privilege('test_app', '"Desk''s ""schema"""."Table; DROP TABLE x; --"', 'TRUNCATE'), false, 'attack F3: dangerous privileges are gone');
+SELECT lives_ok($$SELECT revdesk_protect('"Desk''s ""schema"""."Table; DROP TABLE x; --"', 'Tenant "id"')$$, 'attack F3: again');
+SELECT lives_ok($$SELECT revdesk_unprotect('"Desk''s ""schema"""."Table; DROP TABLE x; --"')$$, 'attack F3: and unprotected');
 SELECT is(
-  (SELECT count(*) FROM pg_index WHERE indrelid = '"Desk''s ""schema"""."Table; DROP TABLE x; --"'::regclass), 0::bigint, 'F3: with its indexes dropped');
+  (SELECT count(*) FROM pg_index WHERE indrelid = '"Desk''s ""schema"""."Table; DROP TABLE x; --"'::regclass), 0::bigint, 'attack F3: with its indexes dropped');
 
 -- Whatever the search_path.
 SELECT is(
   test.error('postgres', NULL, format('DO $do$ BEGIN SET LOCAL search_path = %s; PERFORM public.revdesk_protect(%L); PERFORM public.revdesk_unprotect(%L); END $do$', path, relation, relation)),
-  NULL, 'F4: with search_path ' || path)
+  NULL, 'attack F4: with search_path ' || path)
 FROM (VALUES ('desk, pg_catalog', 'odd'), ('pg_catalog', 'desk.odd'), ($$''$$, 'desk.odd'), ('pg_temp, desk', 'odd')) AS cases (path, relation);
 
 SELECT * FROM finish();

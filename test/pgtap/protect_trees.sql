@@ -55,23 +55,23 @@ SELECT is(
   (SELECT concat_ws(' ', relrowsecurity, relforcerowsecurity) FROM pg_class WHERE oid = relation), 't t', 'row security is enabled and forced on ' || relation) FROM relations;
 SELECT is(
   test.rows('test_app', key, format('SELECT DISTINCT label FROM %s WHERE tenant_id IS NULL OR tenant_id <> ALL (%L::uuid[])', relation,
-    (SELECT array_agg(test.id(tenant)) FROM unnest(tenants) AS tenant))), '', format('R6: %s by its own name, %s', relation, COALESCE('key ' || key, 'no key')))
+    (SELECT array_agg(test.id(tenant)) FROM unnest(tenants) AS tenant))), '', format('attack R6: %s by its own name, %s', relation, COALESCE('key ' || key, 'no key')))
 FROM relations, (VALUES (NULL, '{}'::text[]), ('A1', '{A1}'), ('A', '{A,A1,A2}'), ('ann', '{A1,B}')) AS keys (key, tenants);
 SELECT is(
-  test.rows('test_app', 'A1', format('SELECT DISTINCT label FROM %s', relation)), CASE WHEN relname = 'events_2_b' THEN '' ELSE 'A1' END, 'R6: and the own rows are there: ' || relation)
+  test.rows('test_app', 'A1', format('SELECT DISTINCT label FROM %s', relation)), CASE WHEN relname = 'events_2_b' THEN '' ELSE 'A1' END, 'attack R6: and the own rows are there: ' || relation)
 FROM relations;
 SELECT is(
   test.rows('test_app', 'A1', format('SELECT label FROM %s', relation)), expected, 'all of the tree by its root: ' || relation)
 FROM (VALUES ('desk.events', 'A1,A1,A1,A1,A1'), ('desk.parent', 'A1,A1,A1,A1,A1')) AS roots (relation, expected);
 SELECT is(
-  test.run('test_app', 'A1', format('INSERT INTO %s (id, tenant_id, label) VALUES (%s, %L, ''x'')', relation, id, test.id('B'))), '42501', 'R6: no row of another tenant into ' || relation)
+  test.run('test_app', 'A1', format('INSERT INTO %s (id, tenant_id, label) VALUES (%s, %L, ''x'')', relation, id, test.id('B'))), '42501', 'attack R6: no row of another tenant into ' || relation)
 FROM (VALUES ('desk.events', 50), ('desk.events_1', 50), ('desk.events_2', 150), ('desk.events_2_rest', 150), ('desk.events_new', 250), ('desk.events_attached', 350),
              ('desk.events_tree', 450), ('desk.events_tree_leaf', 450), ('desk.parent', 1), ('desk.child', 1), ('desk.grandchild', 1), ('desk.child_new', 1), ('desk.child_later', 1)) AS relations (relation, id);
 SELECT is(
-  test.run('test_app', 'A1', format('UPDATE %s SET label = ''x'' WHERE label <> ''A1''', relation)), '0 rows', 'R6: none is changed in ' || relation) FROM relations;
+  test.run('test_app', 'A1', format('UPDATE %s SET label = ''x'' WHERE label <> ''A1''', relation)), '0 rows', 'attack R6: none is changed in ' || relation) FROM relations;
 SELECT is(
   has_table_privilege('test_app', relation, 'TRUNCATE') OR has_table_privilege('test_app', relation, 'TRIGGER') OR has_table_privilege('test_app', relation, 'REFERENCES'), false,
-  'W8: dangerous privileges are revoked on ' || relation)
+  'attack W8: dangerous privileges are revoked on ' || relation)
 FROM relations;
 
 -- Umbrellas, in every part.
@@ -93,7 +93,7 @@ SELECT is(
   (SELECT count(*) FROM pg_trigger WHERE tgrelid = relation AND tgname = 'zz_revdesk_umbrella' AND tgenabled = 'A'), 1::bigint, 'one trigger, always enabled, on ' || relation) FROM relations;
 SELECT is(
   test.write('test_app', 'A1', format('INSERT INTO %s (id, tenant_id, umbrella_id, label) VALUES (%s, %L, %L, ''new'')', relation, id, test.id('A1'), test.id('B')),
-             format('SELECT umbrella_id = test.id(''A'') FROM %s WHERE label = ''new''', relation)), '1 rows, true', 'W6: a lying umbrella is corrected in ' || relation)
+             format('SELECT umbrella_id = test.id(''A'') FROM %s WHERE label = ''new''', relation)), '1 rows, true', 'attack W6: a lying umbrella is corrected in ' || relation)
 FROM (VALUES ('desk.events', 50), ('desk.events_1', 50), ('desk.events_2', 150), ('desk.events_new', 250), ('desk.events_attached', 350), ('desk.events_tree_leaf', 450),
              ('desk.parent', 1), ('desk.child', 1), ('desk.grandchild', 1), ('desk.child_new', 1), ('desk.child_later', 1)) AS relations (relation, id);
 -- From one partition to another, the tenant changing too.
@@ -101,7 +101,7 @@ SELECT is(
   test.write('test_app', 'A', $$UPDATE desk.events SET id = 250, tenant_id = test.id('A2'), umbrella_id = test.id('B'), label = 'moved' WHERE id = 2$$,
              $$SELECT tableoid::regclass || ' ' || (umbrella_id = test.id('A')) FROM desk.events WHERE label = 'moved'$$), '1 rows, desk.events_new true', 'a row that moves to another partition');
 SELECT is(
-  test.run('test_app', 'A1', $$UPDATE desk.events SET id = 250, tenant_id = test.id('A2') WHERE id = 2$$), '42501', 'W3: not to another tenant with it');
+  test.run('test_app', 'A1', $$UPDATE desk.events SET id = 250, tenant_id = test.id('A2') WHERE id = 2$$), '42501', 'attack W3: not to another tenant with it');
 
 -- What is attached must not lie about umbrellas already.
 SET LOCAL ROLE test_owner;
@@ -111,12 +111,12 @@ RESET ROLE;
 SELECT is(
   test.error('test_owner', NULL, statement),
   '23514 | column "umbrella_id" of table desk.liars must hold the umbrella of each row''s tenant | '
-  'Call revdesk_protect() for desk.liars, then revdesk_unprotect(), and try again.', 'W6: lying umbrellas are not attached: ' || statement)
+  'Call revdesk_protect() for desk.liars, then revdesk_unprotect(), and try again.', 'attack W6: lying umbrellas are not attached: ' || statement)
 FROM (VALUES ('ALTER TABLE desk.events ATTACH PARTITION desk.liars FOR VALUES FROM (700) TO (800)'), ('ALTER TABLE desk.liars INHERIT desk.parent')) AS cases (statement);
 SELECT lives_ok(
   $$SELECT revdesk_protect('desk.liars', umbrella_column => 'umbrella_id'), revdesk_unprotect('desk.liars')$$, 'what the refusal advises');
 SELECT is(
-  test.run('test_owner', NULL, 'ALTER TABLE desk.events ATTACH PARTITION desk.liars FOR VALUES FROM (700) TO (800)') ~ '^[0-9]+ rows$', true, 'W6: helps');
+  test.run('test_owner', NULL, 'ALTER TABLE desk.events ATTACH PARTITION desk.liars FOR VALUES FROM (700) TO (800)') ~ '^[0-9]+ rows$', true, 'attack W6: helps');
 
 -- A walk-up declaration reaches the parts as well.
 SET LOCAL ROLE test_owner;
@@ -129,16 +129,16 @@ SELECT is(
   test.rows('test_app', 'A1', 'SELECT DISTINCT label FROM desk.' || relation), 'A,A1', 'walk-up on ' || relation)
 FROM (VALUES ('events'), ('events_1'), ('events_2_rest'), ('events_late')) AS relations (relation);
 SELECT is(
-  test.run('test_app', 'A1', format('UPDATE desk.%s SET label = ''x'' WHERE label = ''A''', relation)), '0 rows', 'W9: and never a write: ' || relation)
+  test.run('test_app', 'A1', format('UPDATE desk.%s SET label = ''x'' WHERE label = ''A''', relation)), '0 rows', 'attack W9: and never a write: ' || relation)
 FROM (VALUES ('events'), ('events_1'), ('events_2_rest'), ('events_late')) AS relations (relation);
 
 -- Detached, a partition stays closed.
 ALTER TABLE desk.events DETACH PARTITION desk.events_1;
-SELECT is(test.rows('test_app', 'A1', 'SELECT label FROM desk.events_1'), 'A,A1', 'R6: a detached partition keeps its policies');
-SELECT is(test.rows('test_app', NULL, 'SELECT label FROM desk.events_1'), '', 'R6: and is closed without a key');
+SELECT is(test.rows('test_app', 'A1', 'SELECT label FROM desk.events_1'), 'A,A1', 'attack R6: a detached partition keeps its policies');
+SELECT is(test.rows('test_app', NULL, 'SELECT label FROM desk.events_1'), '', 'attack R6: and is closed without a key');
 SELECT is(
   test.write('test_app', 'A1', $$INSERT INTO desk.events_1 VALUES (50, test.id('A1'), test.id('B'), 'x')$$,
-             $$SELECT umbrella_id IS NOT DISTINCT FROM test.id('B') FROM desk.events_1 WHERE label = 'x'$$), '1 rows, false', 'W6: no lie about the umbrella gets into it');
+             $$SELECT umbrella_id IS NOT DISTINCT FROM test.id('B') FROM desk.events_1 WHERE label = 'x'$$), '1 rows, false', 'attack W6: no lie about the umbrella gets into it');
 
 -- A partition by itself is neither declared nor unprotected.
 SELECT is(
@@ -173,7 +173,7 @@ RESET ROLE;
 SELECT is((SELECT count(*) FROM pg_policy WHERE polrelid IN ('desk.apps'::regclass, 'desk.apps_1'::regclass)), 0::bigint, 'tables that nobody protected are left alone');
 -- Somebody else's table cannot be attached to lay hands on it, nor escape.
 SELECT is(
-  test.run('test_app', NULL, 'DO $do$ BEGIN CREATE TABLE desk.mine () INHERITS (desk.parent); END $do$'), '42501', 'R6: nobody but the owner makes a child of a protected table');
+  test.run('test_app', NULL, 'DO $do$ BEGIN CREATE TABLE desk.mine () INHERITS (desk.parent); END $do$'), '42501', 'attack R6: nobody but the owner makes a child of a protected table');
 
 SELECT * FROM finish();
 ROLLBACK;

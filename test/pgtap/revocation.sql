@@ -7,7 +7,7 @@ SELECT plan(35);
 -- "Create / list / revoke"
 SELECT is(test.rows('test_app', 'A1', 'SELECT label FROM desk.calls'), 'A1', 'a key works before it is revoked');
 SELECT is(revdesk_revoke_key(test.key_id('A1'), 'laptop lost'), true, 'revoking it returns true');
-SELECT is(test.error('test_app', 'A1', 'SELECT 1'), '28000 | API key rejected', 'K3: then it is rejected');
+SELECT is(test.error('test_app', 'A1', 'SELECT 1'), '28000 | API key rejected', 'attack K3: then it is rejected');
 SELECT results_eq(
   $$SELECT revoked_at, revoked_by, revoked_reason FROM revdesk.api_keys WHERE id = test.key_id('A1')$$,
   $$SELECT now(), NULL::uuid, 'laptop lost'$$, 'time and reason are kept');
@@ -39,14 +39,14 @@ FROM (VALUES
 -- A key that revokes itself ends as it began, and not later.
 SELECT test.enter('test_app', 'A2 admin');
 SELECT is(revdesk_revoke_key(revdesk_key_id(), 'suicide'), true, 'a key can revoke itself');
-SELECT is(revdesk_scope(), 'sub_entity', 'K4: the transaction goes on acting for it');
+SELECT is(revdesk_scope(), 'sub_entity', 'attack K4: the transaction goes on acting for it');
 SELECT is((SELECT string_agg(label, ',') FROM desk.calls), 'A2', 'and sees what it saw');
 SELECT throws_ok(
   format('SELECT revdesk_authenticate(%L)', test.token('A2 admin')), '28000', 'API key rejected',
-  'K4: but authenticating again is refused, even in that transaction');
+  'attack K4: but authenticating again is refused, even in that transaction');
 RESET ROLE;
 SELECT FROM revdesk_deauthenticate();
-SELECT is(test.rows('test_app', 'A2 admin', 'SELECT 1'), '28000', 'K4: the next authentication is refused');
+SELECT is(test.rows('test_app', 'A2 admin', 'SELECT 1'), '28000', 'attack K4: the next authentication is refused');
 SELECT is(
   (SELECT revoked_by FROM revdesk.api_keys WHERE id = test.key_id('A2 admin')), NULL,
   'a key without a user revokes in nobody''s name');
@@ -59,14 +59,14 @@ SELECT is(
 SELECT is(
   test.write('postgres', NULL, format('SELECT revdesk_revoke_key(test.key_id(''B''), %L)', reason),
              $$SELECT md5(revoked_reason) FROM revdesk.api_keys WHERE id = test.key_id('B')$$),
-  '1 rows, ' || COALESCE(md5(reason), ''), 'K10: a reason with ' || name)
+  '1 rows, ' || COALESCE(md5(reason), ''), 'attack K10: a reason with ' || name)
 FROM (VALUES
   ('quotes', $$it's "gone" \ ''$$), ('SQL', $$'; DROP TABLE revdesk.api_keys; --$$), ('line breaks', E'one\ntwo'),
   ('1000 characters', repeat('ß', 1000)), ('nothing', '')
 ) AS cases (name, reason);
 SELECT is(
   test.write('postgres', NULL, format('SELECT revdesk_revoke_key(test.key_id(''B''), %L)', repeat('x', length))),
-  '22023, unchanged', 'K10: a reason of ' || length || ' characters is refused')
+  '22023, unchanged', 'attack K10: a reason of ' || length || ' characters is refused')
 FROM (VALUES (1001), (1024 * 1024)) AS cases (length);
 
 SELECT * FROM finish();

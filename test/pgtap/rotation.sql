@@ -45,9 +45,9 @@ SELECT is(
 SELECT is(
   test.error('postgres', NULL, $$SELECT revdesk_rotate_key(test.key_id('A2'))$$),
   format('55000 | key "%s" is revoked, expired or already rotated | Make a new key with revdesk_create_key().', test.key_id('A2')),
-  'K9: a key has one successor, even within its grace');
+  'attack K9: a key has one successor, even within its grace');
 UPDATE revdesk.api_keys SET expires_at = now() - '1 second'::interval WHERE id = test.key_id('A2');
-SELECT is(test.rows('test_app', 'A2', 'SELECT 1'), '28000', 'K3: after the grace the old key is rejected');
+SELECT is(test.rows('test_app', 'A2', 'SELECT 1'), '28000', 'attack K3: after the grace the old key is rejected');
 SELECT is(test.rows('test_app', 'A2 rotated', 'SELECT label FROM desk.calls'), 'A2', 'and the new one lives on');
 SELECT is(
   revdesk_revoke_key(test.key_id('A2'), 'leaked'), true, 'a rotated key can still be revoked');

@@ -34,11 +34,11 @@ FROM (VALUES ('calls', 'A,A1,A2,A3'), ('contacts', 'A,A1,A2,A2 by ann,A3')) AS c
 SELECT is(
   test.rows('test_app', 'A', 'SELECT label FROM desk.contacts WHERE ' || condition), '', name)
 FROM (VALUES
-  ('R17: not the personal rows of users', 'tenant_id IS NULL'),
-  ('R17: not those of its own members', $$owner_id = test.id('bob')$$),
-  ('R17: not another umbrella', $$tenant_id = test.id('B')$$),
-  ('R17: not another umbrella''s child', $$tenant_id = test.id('B1')$$),
-  ('R17: not by the umbrella column either', $$umbrella_id = test.id('B')$$)
+  ('attack R17: not the personal rows of users', 'tenant_id IS NULL'),
+  ('attack R17: not those of its own members', $$owner_id = test.id('bob')$$),
+  ('attack R17: not another umbrella', $$tenant_id = test.id('B')$$),
+  ('attack R17: not another umbrella''s child', $$tenant_id = test.id('B1')$$),
+  ('attack R17: not by the umbrella column either', $$umbrella_id = test.id('B')$$)
 ) AS cases (name, condition);
 
 -- A suspended sub-entity is out of service, not out of its umbrella.

@@ -23,19 +23,19 @@ SELECT is(
 SELECT is(
   test.rows('test_app', key, 'SELECT label FROM desk.notes WHERE ' || condition), '', name)
 FROM (VALUES
-  ('R16: not the personal rows of another user', 'ann', $$owner_id = test.id('bob')$$),
-  ('R16: not the umbrella of a team', 'ann', $$tenant_id = test.id('A')$$),
-  ('R16: not a sibling of a team', 'ann', $$tenant_id = test.id('A2')$$),
-  ('R16: not the children of an umbrella that one is a member of', 'bob', $$tenant_id IN (test.id('A1'), test.id('A2'))$$),
-  ('R16: not a row of another team that one owns', 'ann', $$owner_id = test.id('ann') AND tenant_id IS NOT NULL$$),
-  ('R18: not a row of nobody', 'ann', $$tenant_id IS NULL AND owner_id IS NULL$$)
+  ('attack R16: not the personal rows of another user', 'ann', $$owner_id = test.id('bob')$$),
+  ('attack R16: not the umbrella of a team', 'ann', $$tenant_id = test.id('A')$$),
+  ('attack R16: not a sibling of a team', 'ann', $$tenant_id = test.id('A2')$$),
+  ('attack R16: not the children of an umbrella that one is a member of', 'bob', $$tenant_id IN (test.id('A1'), test.id('A2'))$$),
+  ('attack R16: not a row of another team that one owns', 'ann', $$owner_id = test.id('ann') AND tenant_id IS NOT NULL$$),
+  ('attack R18: not a row of nobody', 'ann', $$tenant_id IS NULL AND owner_id IS NULL$$)
 ) AS cases (name, key, condition);
 
 -- As of now, in the transaction that changes it too.
 CREATE TEMP TABLE changes AS
 SELECT 'a team joined a moment ago is seen' AS name, $$SELECT revdesk_add_member(test.id('A2'), test.id('ann'))$$ AS change,
        'A1,A2,A2 by ann,B,ann' AS expected
-UNION ALL SELECT 'R16: a team left a moment ago is not', $$SELECT revdesk_remove_member(test.id('B'), test.id('ann'))$$, 'A1,ann'
+UNION ALL SELECT 'attack R16: a team left a moment ago is not', $$SELECT revdesk_remove_member(test.id('B'), test.id('ann'))$$, 'A1,ann'
 UNION ALL SELECT 'a suspended team is not', $$SELECT revdesk_suspend_tenant(test.id('B'))$$, 'A1,ann'
 UNION ALL SELECT 'a team of a suspended umbrella is not', $$SELECT revdesk_suspend_tenant(test.id('A'))$$, 'B,ann'
 UNION ALL SELECT 'left by a DELETE on the table', $$DELETE FROM revdesk.memberships$$, 'ann'

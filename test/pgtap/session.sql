@@ -14,12 +14,12 @@ $$;
 
 -- G10: claims are believed where the administrator said so, and nowhere else.
 SELECT is(
-  test.request('{}', test.claims('ann'), '/calls', 'SELECT 1'), 'PGRST 401 invalid_token', 'G10: sessions are off unless a role is named');
+  test.request('{}', test.claims('ann'), '/calls', 'SELECT 1'), 'PGRST 401 invalid_token', 'attack G10: sessions are off unless a role is named');
 SELECT is(
-  test.run('test_app', NULL, $$SET revdesk.session_roles = 'test_app'$$), '42501', 'G10: the caller does not name one');
+  test.run('test_app', NULL, $$SET revdesk.session_roles = 'test_app'$$), '42501', 'attack G10: the caller does not name one');
 SET LOCAL revdesk.session_roles = 'test_app, somebody_else';
 SELECT is(
-  test.request('{}', test.claims('ann'), '/calls', 'SELECT 1'), 'PGRST 401 invalid_token', 'G10: the role of the session counts, not the one that it SET');
+  test.request('{}', test.claims('ann'), '/calls', 'SELECT 1'), 'PGRST 401 invalid_token', 'attack G10: the role of the session counts, not the one that it SET');
 DO $$ BEGIN PERFORM set_config('revdesk.session_roles', quote_ident(session_user), true); END $$;
 
 -- "Some flows also accept a Supabase session from the browser"
@@ -65,7 +65,7 @@ FROM (VALUES
   ('not wider than the session in access', test.claims('ann', 'A1'), $$SELECT revdesk_issue_token('laptop', access => 'admin')$$, '42501'),
   ('nor in scope', test.claims('ann', 'A1'), $$SELECT revdesk_issue_token('laptop', test.id('B'))$$, '42501'),
   ('not for a tenant of others', test.claims('ann'), $$SELECT revdesk_issue_token('laptop', test.id('A2'))$$, '42501'),
-  ('K6: nor for an organization by a session that has not picked it', test.claims('ann'), $$SELECT revdesk_issue_token('laptop', test.id('B'))$$, '42501'),
+  ('attack K6: nor for an organization by a session that has not picked it', test.claims('ann'), $$SELECT revdesk_issue_token('laptop', test.id('B'))$$, '42501'),
   ('an organization that the session picked', test.claims('bob', 'A'), $$SELECT token ~ '^revdesk_' FROM revdesk_issue_token('laptop')$$, 'true'),
   ('a session that is an hour old', test.claims('ann', 'A1', '61 minutes'), $$SELECT revdesk_issue_token('laptop')$$, '42501'),
   ('a session that does not say how old it is', test.claims('ann', 'A1') - 'iat', $$SELECT revdesk_issue_token('laptop')$$, '42501'),

@@ -16,20 +16,20 @@ FROM (VALUES
   ('a user key makes a key of the user', 'ann admin', $$'user', NULL, test.id('ann')$$, '1 rows'),
   ('a user key makes a key of a sub-entity that the user is a member of', 'ann admin', $$'sub_entity', test.id('A1')$$, '1 rows'),
   -- upwards and sideways
-  ('K6: a sub-entity key makes no organization key', 'A1 admin', $$'organization', test.id('A')$$, '42501'),
-  ('K6: no key of a sibling', 'A1 admin', $$'sub_entity', test.id('A2')$$, '42501'),
-  ('K6: no key of another umbrella''s child', 'A1 admin', $$'sub_entity', test.id('B1')$$, '42501'),
-  ('K6: no user key, even of its member', 'A1 admin', $$'user', NULL, test.id('ann')$$, '42501'),
-  ('K6: no user key of a non-member', 'A1 admin', $$'user', NULL, test.id('eve')$$, '42501'),
-  ('K6: an organization key makes no key of another organization', 'A admin', $$'organization', test.id('B')$$, '42501'),
-  ('K6: none of its child', 'A admin', $$'sub_entity', test.id('B1')$$, '42501'),
-  ('K6: no user key, even of its member', 'A admin', $$'user', NULL, test.id('bob')$$, '42501'),
-  ('K6: a user key makes no key of another user', 'ann admin', $$'user', NULL, test.id('bob')$$, '42501'),
-  ('K6: none of an organization, even as its member: it would see the children', 'ann admin', $$'organization', test.id('B')$$, '42501'),
-  ('K6: none of a sub-entity that the user is no member of', 'ann admin', $$'sub_entity', test.id('A2')$$, '42501'),
-  ('K6: none of a child of a team', 'ann admin', $$'sub_entity', test.id('B1')$$, '42501'),
-  ('K6: a member of the umbrella only makes none of its children', 'bob admin', $$'sub_entity', test.id('A1')$$, '42501'),
-  ('K6: a tenant that does not exist', 'A admin', $$'sub_entity', test.id('unknown')$$, '42501'),
+  ('attack K6: a sub-entity key makes no organization key', 'A1 admin', $$'organization', test.id('A')$$, '42501'),
+  ('attack K6: no key of a sibling', 'A1 admin', $$'sub_entity', test.id('A2')$$, '42501'),
+  ('attack K6: no key of another umbrella''s child', 'A1 admin', $$'sub_entity', test.id('B1')$$, '42501'),
+  ('attack K6: no user key, even of its member', 'A1 admin', $$'user', NULL, test.id('ann')$$, '42501'),
+  ('attack K6: no user key of a non-member', 'A1 admin', $$'user', NULL, test.id('eve')$$, '42501'),
+  ('attack K6: an organization key makes no key of another organization', 'A admin', $$'organization', test.id('B')$$, '42501'),
+  ('attack K6: none of its child', 'A admin', $$'sub_entity', test.id('B1')$$, '42501'),
+  ('attack K6: no user key, even of its member', 'A admin', $$'user', NULL, test.id('bob')$$, '42501'),
+  ('attack K6: a user key makes no key of another user', 'ann admin', $$'user', NULL, test.id('bob')$$, '42501'),
+  ('attack K6: none of an organization, even as its member: it would see the children', 'ann admin', $$'organization', test.id('B')$$, '42501'),
+  ('attack K6: none of a sub-entity that the user is no member of', 'ann admin', $$'sub_entity', test.id('A2')$$, '42501'),
+  ('attack K6: none of a child of a team', 'ann admin', $$'sub_entity', test.id('B1')$$, '42501'),
+  ('attack K6: a member of the umbrella only makes none of its children', 'bob admin', $$'sub_entity', test.id('A1')$$, '42501'),
+  ('attack K6: a tenant that does not exist', 'A admin', $$'sub_entity', test.id('unknown')$$, '42501'),
   -- access
   ('a write key makes no key', 'A', $$'sub_entity', test.id('A1')$$, '42501'),
   ('not even one to read', 'A', $$'sub_entity', test.id('A1'), access => 'read'$$, '42501'),
@@ -38,8 +38,8 @@ FROM (VALUES
   ('an admin key makes an admin key', 'A admin', $$'sub_entity', test.id('A1'), access => 'admin'$$, '1 rows'),
   -- whom the key names
   ('a key may name a member as responsible', 'A admin', $$'sub_entity', test.id('A1'), test.id('ann')$$, '1 rows'),
-  ('K6: not a user outside its scope', 'A admin', $$'sub_entity', test.id('A1'), test.id('eve')$$, '42501'),
-  ('K6: not a user who does not exist', 'A admin', $$'sub_entity', test.id('A1'), test.id('unknown')$$, '42501')
+  ('attack K6: not a user outside its scope', 'A admin', $$'sub_entity', test.id('A1'), test.id('eve')$$, '42501'),
+  ('attack K6: not a user who does not exist', 'A admin', $$'sub_entity', test.id('A1'), test.id('unknown')$$, '42501')
 ) AS cases (name, key, arguments, expected);
 
 -- Not for longer, not from more networks.
@@ -54,7 +54,7 @@ FROM (VALUES
 ) AS cases (name, expires, expected);
 SELECT is(
   test.run('test_app', 'A admin', $$SELECT revdesk_rotate_key(test.key_id('A1'))$$), '42501',
-  'K6: nor does it rotate a key that lives longer into its own hands');
+  'attack K6: nor does it rotate a key that lives longer into its own hands');
 
 SELECT is(
   test.error('test_app', 'A admin', $$SELECT revdesk_create_key('x', 'organization', test.id('B'))$$),

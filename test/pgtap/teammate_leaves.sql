@@ -91,7 +91,7 @@ FROM (VALUES
 ) AS cases (name, key, tenant, "user", expected);
 
 SELECT FROM revdesk_disable_user(test.id('bob'));
-SELECT is(test.rows('test_app', 'bob', 'SELECT 1'), '28000', 'K3: a disabled user''s key is rejected');
+SELECT is(test.rows('test_app', 'bob', 'SELECT 1'), '28000', 'attack K3: a disabled user''s key is rejected');
 SELECT FROM revdesk_enable_user(test.id('bob'));
 SELECT is(test.rows('test_app', 'bob', 'SELECT label FROM desk.calls'), 'A', 'and accepted when they are enabled again');
 

@@ -9,6 +9,8 @@
 #   mustnot CANARY_B
 #   CASE
 #
+#   (a line that begins with a space goes on the one before)
+#
 #   a=owner          session a is of this role; else "su" is of postgres, the
 #                    session of a role's name of that role, others of api
 #   a=api|-c x=y     the same with connection options
@@ -124,8 +126,9 @@ sub default_role
 sub run
 {
 	my ($database, $case) = @_;
-	my (%sessions, %running, @came_back, @expected);
+	my (%sessions, @came_back, @expected);
 	my %values = (%names, DATABASE => $database, HOST => $node->host, PORT => $node->port);
+	$case =~ s{\n[ \t]+(?=\S)}{ }g;
 	for my $line (split /\n/, $case)
 	{
 		next if $line =~ /^\s*(?:#|$)/;
