@@ -298,7 +298,7 @@ is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk_usage('" .
 $standby->restart;
 is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk_usage('" . key_id('a0') . "')"), '6', 'standby: after a restart');
 $standby->promote;
-ok(flush_now($standby), 'promoted: flushed');
+ok(flush_now($standby), 'attack P4: promoted: flushed');
 is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk.key_usage WHERE key_id = '" . key_id('a0') . "'"), '6', 'threat D10: promoted: written, once');
 $standby->stop;
 $primary->stop;
