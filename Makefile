@@ -12,7 +12,7 @@ OBJS = \
 	src/rate_limit.o \
 	src/guc.o src/shmem.o src/relations.o src/json_pick.o src/record_file.o src/http.o \
 	src/context.o src/key_lookup.o src/tenancy.o src/brake.o src/usage.o src/replay_lag.o \
-	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o \
+	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o src/rehearse.o \
 	src/ddl_command.o \
 	src/request.o src/error_rewrite.o src/read_only.o \
 	src/usage_report.o src/usage_worker.o src/write_count.o \
@@ -21,7 +21,10 @@ OBJS = \
 
 # The install script is its parts, in this order.  Those of NEW_SQL_PARTS have
 # come since the last release, and are in the upgrade script as well.
-NEW_SQL_PARTS =
+NEW_SQL_PARTS = \
+	src/sql/rehearse.sql \
+	src/sql/selftest.sql \
+	src/sql/explain.sql
 SQL_PARTS = \
 	src/sql/tables.sql \
 	src/sql/integrity.sql \

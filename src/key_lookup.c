@@ -1,6 +1,6 @@
 /*
  * key_lookup.c
- *		Find a key by the digest of its token: one index probe.
+ *		Find a key, by the digest of its token or by its id: one index probe.
  *
  * The digests are unique by a constraint, and found by a hash index beside it,
  * which touches fewer pages than the constraint's own: with a million keys that
@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #include "key_lookup.h"
 #include "relations.h"
@@ -110,4 +111,26 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 	}
 	rda_scan_end(&scan);
 	return found;
+}
+
+/*
+ * Find a key by its id: for administrators, who have no token of it.
+ *
+ * As rda_key_find() otherwise.
+ */
+bool
+rda_key_find_by_id(const pg_uuid_t *id, RdaKey *key)
+{
+	RdaScan		scan;
+	TupleTableSlot *row;
+
+	rda_scan_begin(&scan, RDA_API_KEYS_BY_ID, F_UUID_EQ, UUIDPGetDatum(id));
+	row = rda_scan_next(&scan);
+	if (row != NULL)
+	{
+		slot_getsomeattrs(row, Anum_api_keys_last_read);
+		unpack_key(row, key);
+	}
+	rda_scan_end(&scan);
+	return row != NULL;
 }

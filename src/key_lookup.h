@@ -1,6 +1,6 @@
 /*
  * key_lookup.h
- *		Find a key by the digest of its token.
+ *		Find a key by the digest of its token, or by its id.
  */
 #ifndef RDA_KEY_LOOKUP_H
 #define RDA_KEY_LOOKUP_H
@@ -27,5 +27,6 @@ typedef struct RdaKey
 } RdaKey;
 
 extern bool rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key);
+extern bool rda_key_find_by_id(const pg_uuid_t *id, RdaKey *key);
 
 #endif							/* RDA_KEY_LOOKUP_H */

@@ -53,6 +53,7 @@ static const struct
 	const char *name;
 }			indexes[] = {
 	[RDA_API_KEYS_BY_HASH] = {RDA_API_KEYS, HTEqualStrategyNumber, "api_keys_key_hash_idx"},
+	[RDA_API_KEYS_BY_ID] = {RDA_API_KEYS, BTEqualStrategyNumber, "api_keys_pkey"},
 	[RDA_TENANTS_BY_ID] = {RDA_TENANTS, BTEqualStrategyNumber, "tenants_pkey"},
 	[RDA_TENANTS_BY_UMBRELLA] = {RDA_TENANTS, BTEqualStrategyNumber, "tenants_umbrella_id_idx"},
 	[RDA_USERS_BY_ID] = {RDA_USERS, BTEqualStrategyNumber, "users_pkey"},

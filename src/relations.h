@@ -22,6 +22,7 @@ typedef enum RdaTable
 typedef enum RdaIndex
 {
 	RDA_API_KEYS_BY_HASH,
+	RDA_API_KEYS_BY_ID,
 	RDA_TENANTS_BY_ID,
 	RDA_TENANTS_BY_UMBRELLA,
 	RDA_USERS_BY_ID,
