@@ -394,7 +394,7 @@ BEGIN
   asked := revdesk.role_to_ask(target, role);
 
   BEGIN
-    PERFORM set_config('row_security', 'on', true);
+    PERFORM set_config('row_security', 'on', true), set_config('jit', 'off', true);
     SELECT jsonb_agg(jsonb_build_array(line.subject, line.verdict, line.reason, line.change) ORDER BY line.ordinality) INTO lines
     FROM revdesk.explain(target, row_key, key, declared, asked) WITH ORDINALITY AS line;
     done := true;

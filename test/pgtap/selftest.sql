@@ -63,7 +63,7 @@ BEGIN
   END LOOP;
   RETURN whole || (SELECT string_agg(concat_ws(' ', schemaname, sequencename, last_value), ',' ORDER BY schemaname, sequencename) FROM pg_sequences)
     || (SELECT count(*) FROM pg_prepared_statements)
-    || (SELECT string_agg(name || '=' || setting, ',' ORDER BY name) FROM pg_settings WHERE name IN ('role', 'row_security', 'lock_timeout', 'plan_cache_mode', 'session_replication_role', 'transaction_read_only'))
+    || (SELECT string_agg(name || '=' || setting, ',' ORDER BY name) FROM pg_settings WHERE name IN ('role', 'jit', 'row_security', 'lock_timeout', 'plan_cache_mode', 'session_replication_role', 'transaction_read_only'))
     || COALESCE(revdesk_scope(), 'no scope') || current_user;
 END
 $$;
