@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(57);
+SELECT plan(59);
 
 -- Tables of more shapes: policies of the user's own, a partitioned table, personal rows, quoted names.
 CREATE ROLE test_second;
@@ -151,6 +151,11 @@ SELECT is(split_part(test.error('test_owner', NULL, $$SELECT revdesk_explain_vis
 GRANT test_app TO test_owner;
 SELECT is(test.rows('test_owner', NULL, $$SELECT verdict FROM revdesk_explain_visibility('desk.calls', '{"id": 1}', test.key_id('A'), 'test_app') WHERE subject = 'SELECT'$$),
   'yes', 'as one that is, it can');
+
+-- What acts for others is for superusers, even if EXECUTE has been granted.
+GRANT EXECUTE ON FUNCTION revdesk.run_as(oid, text, boolean), revdesk.impersonate(uuid) TO test_app;
+SELECT is(test.error('test_app', NULL, statement), '42501 | must be superuser to act for others', 'not with EXECUTE either: ' || statement)
+FROM (VALUES ($$SELECT revdesk.run_as(10, 'SELECT 1')$$), ($$SELECT revdesk.impersonate(test.key_id('A'))$$)) AS statements (statement);
 
 -- Code in a policy runs as the role, and does not come back from it.
 CREATE TABLE desk.seen (who name);
