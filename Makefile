@@ -13,7 +13,7 @@ OBJS = \
 	src/guc.o src/shmem.o src/relations.o src/json_pick.o src/record_file.o src/http.o \
 	src/context.o src/key_lookup.o src/tenancy.o src/brake.o src/usage.o src/replay_lag.o \
 	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o src/rehearse.o \
-	src/ddl_command.o \
+	src/ddl_command.o src/settings.o src/predicate.o \
 	src/request.o src/error_rewrite.o src/read_only.o \
 	src/usage_report.o src/usage_worker.o src/write_count.o \
 	src/scope_support.o \
@@ -22,6 +22,8 @@ OBJS = \
 # The install script is its parts, in this order.  Those of NEW_SQL_PARTS have
 # come since the last release, and are in the upgrade script as well.
 NEW_SQL_PARTS = \
+	src/sql/isolation.sql \
+	src/sql/guard.sql \
 	src/sql/rehearse.sql \
 	src/sql/selftest.sql \
 	src/sql/explain.sql

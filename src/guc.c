@@ -36,6 +36,10 @@ static char *accepted_environments;
 static char *session_roles;
 static char *public_paths;
 
+/* Read by name, in settings.c. */
+static int	unprotected_tables;
+static char *exposed_schemas;
+
 /* The set of RdaEnvironment bits that accepted_environments spells. */
 static int	accepted_mask;
 
@@ -43,6 +47,13 @@ static const struct config_enum_entry session_accesses[] = {
 	{"read", RDA_ACCESS_READ, false},
 	{"write", RDA_ACCESS_WRITE, false},
 	{"admin", RDA_ACCESS_ADMIN, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry guard_modes[] = {
+	{"off", 0, false},
+	{"warn", 1, false},
+	{"enforce", 2, false},
 	{NULL, 0, false}
 };
 
@@ -99,7 +110,7 @@ rda_guc_environment_is_accepted(RdaEnvironment environment)
 }
 
 static bool
-check_session_roles(char **newval, void **extra, GucSource source)
+check_identifiers(char **newval, void **extra, GucSource source)
 {
 	List	   *elements;
 
@@ -156,7 +167,7 @@ define_request_settings(void)
 							   "A comma-separated list. Whoever can run SQL as such a role can act for any user.",
 							   &session_roles, "",
 							   PGC_SUSET, GUC_LIST_INPUT,
-							   check_session_roles, NULL, NULL);
+							   check_identifiers, NULL, NULL);
 
 	DefineCustomStringVariable("revdesk.tenant_claim",
 							   "Claim of a session that picks the tenant to act for.",
@@ -247,6 +258,23 @@ define_usage_settings(void)
 							0, NULL, NULL, NULL);
 }
 
+static void
+define_guard_settings(void)
+{
+	DefineCustomEnumVariable("revdesk.unprotected_tables",
+							 "What becomes of a transaction that leaves an unprotected table in an exposed schema.",
+							 "off: nothing; warn: a warning; enforce: it is refused.",
+							 &unprotected_tables, 0, guard_modes,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomStringVariable("revdesk.exposed_schemas",
+							   "Schemas whose tables API roles can reach.",
+							   "A comma-separated list.",
+							   &exposed_schemas, "",
+							   PGC_SUSET, GUC_LIST_INPUT,
+							   check_identifiers, NULL, NULL);
+}
+
 /*
  * Define the settings.
  */
@@ -264,4 +292,5 @@ rda_guc_init(void)
 							   NULL);
 	define_request_settings();
 	define_usage_settings();
+	define_guard_settings();
 }

@@ -2,3 +2,5 @@
 
 -- A trigger calls it, for whoever may delete.
 GRANT EXECUTE ON FUNCTION revdesk.is_usage_worker() TO PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('revdesk.exempt_tables', '');
