@@ -24,6 +24,11 @@ OBJS = \
 NEW_SQL_PARTS = \
 	src/sql/isolation.sql \
 	src/sql/guard.sql \
+	src/sql/lint_tables.sql \
+	src/sql/lint_access.sql \
+	src/sql/lint_roles.sql \
+	src/sql/lint_server.sql \
+	src/sql/lint.sql \
 	src/sql/rehearse.sql \
 	src/sql/selftest.sql \
 	src/sql/explain.sql

@@ -73,7 +73,7 @@ JOIN pg_language ON pg_language.oid = prolang
 WHERE classid = 'pg_proc'::regclass AND deptype = 'e'
   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'revdesk_auth')
   AND (lanname NOT IN ('c', 'internal') OR prosecdef)
-  AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'];
+  AND NOT COALESCE('search_path=pg_catalog, pg_temp' = ANY (proconfig), false);
 
 -- An API role reads none of the tables, by no privilege of PUBLIC's either.
 SELECT relname, privilege

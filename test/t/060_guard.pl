@@ -1,5 +1,5 @@
 # The guard at real commits and restores, and where the library is not
-# preloaded.
+# preloaded; what revdesk_lint() says of a server that is short of something.
 
 use strict;
 use warnings;
@@ -75,11 +75,39 @@ $node->safe_psql('postgres', 'ALTER DATABASE guarded RENAME TO original');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, 'postgres' ], 'restored under the guard');
 my $state = <<'SQL';
 SELECT relation::text, reason, exempted_by, exempted_at FROM revdesk.exempt_tables ORDER BY 1;
+SELECT code, object FROM revdesk_lint() WHERE severity IN ('critical', 'high') ORDER BY 1, 2;
 SHOW revdesk.unprotected_tables
 SQL
 my $restored = $node->safe_psql('guarded', $state);
 is($restored, $node->safe_psql('original', "SET revdesk.exposed_schemas = app; SET revdesk.unprotected_tables = enforce; $state"), 'with its exemptions');
+like($restored, qr/UNPROTECTED_TABLE\|app\.legacy/, 'and with what the lint has to say');
 like($restored, qr/^enforce$/m, 'and on guard');
 refused_to('in the restored database', 'CREATE TABLE app.another (id int)');
+
+# A server that is short of something.
+sub lint_of
+{
+	my $code = shift;
+	return $node->safe_psql('guarded', "SELECT severity, object FROM revdesk_lint() WHERE code = '$code'");
+}
+
+is(lint_of('NOT_PRELOADED'), 'medium|shared_preload_libraries', 'NOT_PRELOADED');
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'revdesk_auth'\nrevdesk.max_tracked_keys = 100\nmax_worker_processes = 0");
+$node->restart;
+is(lint_of('NOT_PRELOADED'), '', 'preloaded');
+is(lint_of('WORKER_MISSING'), 'high|revdesk_auth usage launcher', 'WORKER_MISSING');
+
+is(lint_of('SLOTS_FULL'), '', 'no slots missing');
+$node->safe_psql('guarded', <<'SQL');
+SELECT revdesk_import_key('key ' || i, 'organization', public.digest('revdesk_' || lpad(to_hex(i), 32, '0'), 'sha256'), id)
+FROM (SELECT id FROM revdesk.tenants WHERE umbrella_id IS NULL LIMIT 1) AS tenant, generate_series(1, 400) AS i;
+SQL
+$node->safe_psql('guarded', join ';', map { sprintf "BEGIN; SELECT revdesk_authenticate('revdesk_%032x'); COMMIT", $_ } 1 .. 400);
+is(lint_of('SLOTS_FULL'), 'medium|revdesk.max_tracked_keys', 'SLOTS_FULL');
+
+$node->append_conf('postgresql.conf', 'max_worker_processes = 8');
+$node->restart;
+$node->poll_query_until('guarded', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage launcher')");
+is(lint_of('WORKER_MISSING'), '', 'the worker runs');
 
 done_testing();
