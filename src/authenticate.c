@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "access/detoast.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "libpq/libpq-be.h"
 #include "miscadmin.h"
@@ -26,7 +27,9 @@
 #include "guc.h"
 #include "key_lookup.h"
 #include "pg_compat.h"
+#include "pool_guard.h"
 #include "replay_lag.h"
+#include "statement.h"
 #include "tenancy.h"
 #include "token.h"
 #include "usage.h"
@@ -176,7 +179,7 @@ same_caller(const RdaContext *a, const RdaContext *b)
 {
 	if (a->key_id.present || b->key_id.present)
 		return a->key_id.present && rda_id_is(&b->key_id, &a->key_id.value);
-	return memcmp(a, b, sizeof(RdaContext)) == 0;
+	return memcmp(a, b, offsetof(RdaContext, since)) == 0;
 }
 
 /*
@@ -190,6 +193,7 @@ void
 rda_authenticate_act_for(const RdaContext *context)
 {
 	const RdaContext *current = rda_context_current();
+	RdaContext	dated;
 
 	if (current != NULL)
 	{
@@ -201,9 +205,12 @@ rda_authenticate_act_for(const RdaContext *context)
 				 errhint("Authenticate once per transaction, or call revdesk_deauthenticate() first.")));
 	}
 
+	rda_pool_guard_admit();
 	if (context->access == RDA_ACCESS_READ)
 		rda_set_read_only();
-	rda_context_set(context);
+	memcpy(&dated, context, sizeof(RdaContext));
+	dated.since = GetCurrentStatementStartTimestamp();
+	rda_context_set(&dated);
 }
 
 static bool
@@ -280,6 +287,7 @@ rda_authenticate_token(const char *token, Size len, const char *address,
 {
 	uint8		digest[RDA_DIGEST_LEN];
 	RdaKey		key;
+	bool		found;
 
 	memset(outcome, 0, sizeof(RdaOutcome));
 	if (rda_brake_is_on(address))
@@ -296,7 +304,9 @@ rda_authenticate_token(const char *token, Size len, const char *address,
 	}
 
 	rda_secret_digest(token, len, digest);
-	if (rda_key_find(digest, &key))
+	found = rda_key_find(digest, &key);
+	explicit_bzero(digest, sizeof(digest));
+	if (found)
 		admit(&key, address, outcome);
 	else
 		deny(NULL, RDA_DENIED_UNKNOWN, address, outcome);
@@ -305,7 +315,6 @@ rda_authenticate_token(const char *token, Size len, const char *address,
 static void
 raise_limit(const RdaOutcome *outcome)
 {
-	error_context_stack = NULL;
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("API key is over its limit"),
@@ -329,34 +338,64 @@ raise_unavailable(void)
 }
 
 /*
- * SQL: revdesk_authenticate(token text) returns void.
+ * Set the context from the SQL function's argument.
  *
  * A value that cannot be a key by its length alone is refused before it is
  * detoasted, however large it is.
  */
-Datum
-revdesk_authenticate(PG_FUNCTION_ARGS)
+static void
+authenticate_argument(FunctionCallInfo fcinfo, RdaOutcome *outcome)
 {
 	const char *address = rda_authenticate_connection_address();
-	RdaOutcome	outcome;
+	text	   *token;
 
 	if (rda_replay_lag_is_high())
 		raise_unavailable();
 	if (PG_ARGISNULL(0) ||
 		toast_raw_datum_size(PG_GETARG_DATUM(0)) != RDA_TOKEN_LEN + VARHDRSZ)
-		rda_authenticate_token("", 0, address, &outcome);
-	else
 	{
-		text	   *token = PG_GETARG_TEXT_PP(0);
-
-		rda_authenticate_token(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token),
-							   address, &outcome);
+		rda_authenticate_token("", 0, address, outcome);
+		return;
 	}
 
+	token = PG_GETARG_TEXT_PP(0);
+	rda_authenticate_token(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token),
+						   address, outcome);
+	if ((Pointer) token != PG_GETARG_POINTER(0))
+		explicit_bzero(token, VARSIZE_ANY(token));
+}
+
+static void
+warn_of_literal(void)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("an API key is written in the text of the statement"),
+			 errhint("Pass the key as a parameter.")));
+}
+
+/*
+ * SQL: revdesk_authenticate(token text) returns void.
+ *
+ * No error or cancel in here tells what it was called by, since PL/pgSQL would
+ * quote the key.  (Who catches an error restores the stack himself.)
+ */
+Datum
+revdesk_authenticate(PG_FUNCTION_ARGS)
+{
+	ErrorContextCallback *callers = error_context_stack;
+	RdaOutcome	outcome;
+
+	error_context_stack = NULL;
+	if (rda_statement_conceal() != RDA_NOTHING_TO_CONCEAL &&
+		rda_guc_warn_literal_keys)
+		warn_of_literal();
+	authenticate_argument(fcinfo, &outcome);
 	if (!outcome.accepted && outcome.denial == RDA_DENIED_LIMIT)
 		raise_limit(&outcome);
 	if (!outcome.accepted)
 		rda_error_rejected(outcome.reason);
+	error_context_stack = callers;
 	PG_RETURN_VOID();
 }
 

@@ -21,6 +21,8 @@ typedef struct RdaContext
 								 * organization */
 	RdaId		user_id;		/* always present in scope user */
 	TimestampTz session_started;	/* of a session; 0 for a key */
+	TimestampTz since;			/* when the transaction began to act; last, as
+								 * it does not tell callers apart */
 } RdaContext;
 
 typedef void (*RdaScopeObserver) (RdaScope scope);

@@ -6,7 +6,7 @@
  * key has none, so it says 401 "authenticate", where 403 is right; and for a
  * write of a key of access read it says 405.  Neither a pre-request function
  * nor a policy can catch these errors, since they arise in PostgREST's own
- * statement.  So the hook of the logger turns them into the form of http.c
+ * statement.  So the hook of the logger (hooks.c) turns them into the form of http.c
  * just before they are sent.
  *
  * The hook runs while the failed transaction's context still stands.  It sees
@@ -21,8 +21,6 @@
 #include "error_rewrite.h"
 #include "guc.h"
 #include "http.h"
-
-static emit_log_hook_type previous_hook = NULL;
 
 /*
  * What an error that a caller with a context caused is for HTTP; NULL for
@@ -41,8 +39,12 @@ http_error(const ErrorData *edata)
 	}
 }
 
-static void
-rewrite_error(ErrorData *edata)
+/*
+ * Turn an error that is about to be logged and sent into the form of http.c,
+ * where it asks for that.
+ */
+void
+rda_error_rewrite(ErrorData *edata)
 {
 	const RdaHttpError *error = NULL;
 
@@ -59,14 +61,4 @@ rewrite_error(ErrorData *edata)
 		edata->sqlerrcode = MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T');
 		MemoryContextSwitchTo(old);
 	}
-
-	if (previous_hook != NULL)
-		previous_hook(edata);
-}
-
-void
-rda_error_rewrite_init(void)
-{
-	previous_hook = emit_log_hook;
-	emit_log_hook = rewrite_error;
 }

@@ -5,6 +5,6 @@
 #ifndef RDA_ERROR_REWRITE_H
 #define RDA_ERROR_REWRITE_H
 
-extern void rda_error_rewrite_init(void);
+extern void rda_error_rewrite(ErrorData *edata);
 
 #endif							/* RDA_ERROR_REWRITE_H */

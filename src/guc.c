@@ -31,6 +31,9 @@ int			rda_guc_max_replay_lag;
 int			rda_guc_trusted_proxies;
 int			rda_guc_failures_per_minute;
 bool		rda_guc_rate_limit_headers;
+bool		rda_guc_pool_guard;
+int			rda_guc_max_context_age;
+bool		rda_guc_warn_literal_keys;
 
 static char *accepted_environments;
 static char *session_roles;
@@ -273,6 +276,24 @@ define_guard_settings(void)
 							   &exposed_schemas, "",
 							   PGC_SUSET, GUC_LIST_INPUT,
 							   check_identifiers, NULL, NULL);
+
+	DefineCustomBoolVariable("revdesk.pool_guard",
+							 "Refuses what would outlive a transaction that acts for a caller.",
+							 "Cursors WITH HOLD, temporary tables without ON COMMIT DROP, and LISTEN.",
+							 &rda_guc_pool_guard, true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("revdesk.max_context_age",
+							"How long a transaction may act for a caller.",
+							"Statements that begin later are refused. 0: without end.",
+							&rda_guc_max_context_age, 0, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("revdesk.warn_literal_keys",
+							 "Warns of keys that are written in the text of a statement.",
+							 NULL,
+							 &rda_guc_warn_literal_keys, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 /*

@@ -19,6 +19,9 @@ extern int	rda_guc_max_replay_lag;
 extern int	rda_guc_trusted_proxies;
 extern int	rda_guc_failures_per_minute;
 extern bool rda_guc_rate_limit_headers;
+extern bool rda_guc_pool_guard;
+extern int	rda_guc_max_context_age;
+extern bool rda_guc_warn_literal_keys;
 
 extern bool rda_guc_role_has_sessions(const char *role);
 extern bool rda_guc_path_is_public(const char *path);

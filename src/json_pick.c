@@ -47,7 +47,7 @@ take_scalar(void *state, char *token, JsonTokenType type)
 
 	if (picking->lex->lex_level == 1 && picking->here != NULL &&
 		(type == JSON_TOKEN_STRING || type == JSON_TOKEN_NUMBER))
-		picking->here->text = pstrdup(token);
+		picking->here->text = token;
 	RDA_JSON_CONTINUE;
 }
 
@@ -63,6 +63,7 @@ bool
 rda_json_pick(const char *json, RdaJsonMember *members, int count)
 {
 	Picking		picking = {.members = members,.count = count};
+	bool		parsed;
 	JsonSemAction actions = {
 		.semstate = &picking,
 		.object_field_start = begin_member,
@@ -77,5 +78,8 @@ rda_json_pick(const char *json, RdaJsonMember *members, int count)
 	if (json[strspn(json, " \t\r\n")] != '{')
 		return false;
 	picking.lex = rda_json_lexer(json);
-	return pg_parse_json(picking.lex, &actions) == JSON_SUCCESS;
+	parsed = pg_parse_json(picking.lex, &actions) == JSON_SUCCESS;
+	/* It holds the last strings, which may be secret. */
+	explicit_bzero(picking.lex->strval->data, picking.lex->strval->maxlen);
+	return parsed;
 }

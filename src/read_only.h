@@ -5,6 +5,6 @@
 #ifndef RDA_READ_ONLY_H
 #define RDA_READ_ONLY_H
 
-extern void rda_read_only_init(void);
+extern void rda_read_only_enforce(void);
 
 #endif							/* RDA_READ_ONLY_H */

@@ -30,6 +30,7 @@
 #include "json_pick.h"
 #include "pg_compat.h"
 #include "replay_lag.h"
+#include "statement.h"
 #include "tenancy.h"
 #include "token.h"
 
@@ -46,6 +47,7 @@ typedef struct Request
 	const char *request_id;
 	const char *forwarded_for;
 	const char *key;			/* the text that was sent as a key */
+	List	   *credentials;	/* texts that have or had keys in them */
 	const char *subject;		/* of the session */
 	const char *tenant;			/* that the session picks */
 	const char *issued;			/* when it was, in seconds since 1970 */
@@ -87,7 +89,7 @@ take_key(Request *request, const char *key)
  * malformed.
  */
 static char *
-basic_user(const char *credentials)
+basic_user(Request *request, const char *credentials)
 {
 	char		decoded[MAX_BASIC];
 	char	   *colon = NULL;
@@ -101,7 +103,37 @@ basic_user(const char *credentials)
 		colon = memchr(decoded, ':', len);
 	user = colon == NULL ? pstrdup("") : pnstrdup(decoded, colon - decoded);
 	explicit_bzero(decoded, sizeof(decoded));
+	request->credentials = lappend(request->credentials, user);
 	return user;
+}
+
+/*
+ * A header that may have a key in it; empty, not NULL, if it is no text.
+ */
+static const char *
+credential(Request *request, const RdaJsonMember *header)
+{
+	if (header->text == NULL)
+		return "";
+	request->credentials = lappend(request->credentials, unconstify(char *, header->text));
+	return header->text;
+}
+
+/*
+ * Overwrite the copies of keys that were made on the way.
+ */
+static void
+wipe(Request *request)
+{
+	ListCell   *cell;
+
+	foreach(cell, request->credentials)
+	{
+		char	   *text = lfirst(cell);
+
+		explicit_bzero(text, strlen(text));
+	}
+	request->credentials = NIL;
 }
 
 /*
@@ -123,7 +155,7 @@ take_authorization(Request *request, const char *value)
 	else if (scheme == strlen("ApiKey") && pg_strncasecmp(value, "ApiKey", scheme) == 0)
 		take_key(request, rest);
 	else if (scheme == strlen("Basic") && pg_strncasecmp(value, "Basic", scheme) == 0)
-		take_key(request, basic_user(rest));
+		take_key(request, basic_user(request, rest));
 	else
 		take_key(request, "");	/* a credential, and not a valid one */
 }
@@ -152,9 +184,9 @@ read_headers(Request *request)
 		request->request_id = headers[REQUEST_ID].text;
 	request->forwarded_for = headers[FORWARDED_FOR].text;
 	if (headers[API_KEY].present)
-		take_key(request, headers[API_KEY].text ? headers[API_KEY].text : "");
+		take_key(request, credential(request, &headers[API_KEY]));
 	if (headers[AUTHORIZATION].present)
-		take_authorization(request, headers[AUTHORIZATION].text ? headers[AUTHORIZATION].text : "");
+		take_authorization(request, credential(request, &headers[AUTHORIZATION]));
 }
 
 static void
@@ -335,6 +367,29 @@ authenticate_key(const Request *request)
 		rda_http_add_budget(&outcome.budget);
 }
 
+static void
+authenticate_request(Request *request)
+{
+	read_headers(request);
+	check_path(request);
+	read_claims(request);
+	if (request->request_id != NULL)
+		rda_http_set_request_id(request->request_id);
+
+	if (request->key != NULL && (request->subject != NULL || request->has_token))
+		refuse(request, &rda_http_invalid_request, "The request has a key and a session.");
+	if ((request->key != NULL || request->subject != NULL) && rda_replay_lag_is_high())
+		refuse(request, &rda_http_unavailable, RDA_REPLAY_LAG_REASON);
+	if (request->key != NULL)
+		authenticate_key(request);
+	else if (request->subject != NULL)
+		authenticate_session(request);
+	else if (request->has_token)
+		refuse(request, &rda_http_invalid_token, "The bearer token has no subject.");
+	else if (request->path == NULL || !rda_guc_path_is_public(request->path))
+		refuse(request, &rda_http_unauthenticated, NULL);
+}
+
 /*
  * SQL: revdesk_authenticate() returns void.
  *
@@ -343,25 +398,18 @@ authenticate_key(const Request *request)
 Datum
 revdesk_authenticate_request(PG_FUNCTION_ARGS)
 {
-	Request		request = {0};
+	/* Not in a register, since the wiping may follow an error. */
+	Request    *request = palloc0(sizeof(Request));
 
-	read_headers(&request);
-	check_path(&request);
-	read_claims(&request);
-	if (request.request_id != NULL)
-		rda_http_set_request_id(request.request_id);
-
-	if (request.key != NULL && (request.subject != NULL || request.has_token))
-		refuse(&request, &rda_http_invalid_request, "The request has a key and a session.");
-	if ((request.key != NULL || request.subject != NULL) && rda_replay_lag_is_high())
-		refuse(&request, &rda_http_unavailable, RDA_REPLAY_LAG_REASON);
-	if (request.key != NULL)
-		authenticate_key(&request);
-	else if (request.subject != NULL)
-		authenticate_session(&request);
-	else if (request.has_token)
-		refuse(&request, &rda_http_invalid_token, "The bearer token has no subject.");
-	else if (request.path == NULL || !rda_guc_path_is_public(request.path))
-		refuse(&request, &rda_http_unauthenticated, NULL);
+	(void) rda_statement_conceal();
+	PG_TRY();
+	{
+		authenticate_request(request);
+	}
+	PG_FINALLY();
+	{
+		wipe(request);
+	}
+	PG_END_TRY();
 	PG_RETURN_VOID();
 }

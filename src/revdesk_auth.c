@@ -14,9 +14,8 @@
 
 #include "brake.h"
 #include "context.h"
-#include "error_rewrite.h"
 #include "guc.h"
-#include "read_only.h"
+#include "hooks.h"
 #include "relations.h"
 #include "scope_support.h"
 #include "shmem.h"
@@ -42,8 +41,7 @@ _PG_init(void)
 	}
 	rda_relations_init();
 	rda_context_init();
-	rda_read_only_init();
-	rda_error_rewrite_init();
+	rda_hooks_init();
 	rda_scope_support_init();
 
 	/* Last, when every setting of ours has its name. */

@@ -87,6 +87,7 @@ SELECT is(
 
 -- A cursor that is held over the COMMIT keeps the rows that it read, and reads no more.
 BEGIN;
+SET LOCAL revdesk.pool_guard = off;
 SELECT FROM revdesk_authenticate(:'token');
 SET LOCAL ROLE test_owner;
 DECLARE held CURSOR WITH HOLD FOR SELECT label FROM test.rows_of_tenant;

@@ -57,7 +57,7 @@ SELECT is(
 SELECT test.enter('test_app', 'first');
 SELECT FROM revdesk_create_sub_entity(revdesk_tenant_id(), 'Location 1', test.id('location 1'));
 SELECT FROM revdesk_create_sub_entity(revdesk_tenant_id(), 'Location 2', test.id('location 2'));
-CREATE TEMP TABLE issued AS
+CREATE TEMP TABLE issued ON COMMIT DROP AS
 SELECT 'location ' || i AS name, made.*
 FROM generate_series(1, 2) AS i, revdesk_create_key('location key', 'sub_entity', test.id('location ' || i)) AS made;
 RESET ROLE;

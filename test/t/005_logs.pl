@@ -120,9 +120,8 @@ for my $text ('revdesk_' . 'AB' x 16, 'revdesk_' . 'ab' x 15, 'Bearer revdesk_' 
 my $script = $node->basedir . '/login.sql';
 append_to_file($script, "BEGIN;\nSELECT revdesk_authenticate(:key);\nSELECT count(*) FROM app.docs;\nCOMMIT;\n");
 
-# All logging on.  Literals are in log_statement's lines by definition, so the
-# key comes as a parameter whose value is not logged.  (auto_explain.log_verbose
-# would print it: PostgreSQL makes parameters constants of a plan.)
+# All logging on but for values, without preloading: the key comes as a
+# parameter whose value is not logged.  (With preloading see 033_log_mask.pl.)
 $node->append_conf('postgresql.conf', <<'CONF');
 log_min_messages = debug5
 log_error_verbosity = verbose

@@ -54,10 +54,6 @@ is($session->query("CALL app.two();\n$count"), '0', 'COMMIT in a procedure');
 like($session->query("BEGIN;\n" . $login->('a1') . "SELECT 1 / 0;\nCOMMIT;\n$count"), qr/\n0$/, 'an error');
 is($session->query("SELECT revdesk_authenticate('" . token('a1') . "')\\; $count;\n$count"), "\n11\n0", 'two statements in one message');
 
-# What outlives a transaction does not outlive it with rows in it: but a cursor
-# WITH HOLD and a temporary table do hold what was read.  DISCARD ALL is for that.
-like( $session->query("BEGIN;\n" . $login->('a1') . "DECLARE held CURSOR WITH HOLD FOR SELECT body FROM app.docs;\nCOMMIT;\nDISCARD ALL;\nFETCH held"),
-	qr/cursor "held" does not exist/, 'DISCARD ALL ends a held cursor');
 # A cursor that is open when the context ends shows nothing of the next.
 is( $session->query("BEGIN;\n" . $login->('a1') . "DECLARE c CURSOR FOR SELECT body FROM app.docs WHERE body ~ 'CANARY' ORDER BY amount;\nFETCH c;\nSELECT revdesk_deauthenticate() \\g /dev/null\n"
 		  . $login->('b0') . "FETCH ALL c;\nCOMMIT") =~ s/CANARY_(A1)_\d+\n?//gr,
