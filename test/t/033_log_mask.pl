@@ -154,7 +154,11 @@ my %statements = (
 	'COPY FROM' => qq{COPY app.leak FROM STDIN;\nxKEY\tKEY\n\\.\n},
 	'a longer one' => q{SELECT revdesk_authenticate('KEYabcdef0123'), 'KEYKEY'},
 	'upper case' => q{SELECT upper('KEY')::integer},
-	'bytea' => q{SELECT length('KEY'::bytea) WHERE random()::text < '1' OR 'KEY'::bytea = sha256('KEY'::bytea)},
+	'bytea' => q{SELECT 'KEY'::bytea <> convert_to(random()::text, 'UTF8')},
+	'bytea, quoted' => q{SELECT encode('KEY', 'hex')::integer},
+	'base64' => q{SELECT encode('KEY', 'base64')::integer},
+	'base64 after one byte' => q{SELECT encode('xKEY', 'base64')::integer},
+	'base64 after two bytes' => q{SELECT encode('xxKEY', 'base64')::integer},
 	'an array' => q[SELECT '{KEY'::text[]],
 	'a message' => q{DO $$ BEGIN RAISE LOG 'key %', 'KEY' USING DETAIL = 'd KEY', HINT = 'h KEY'; END $$},
 	'a comment' => q{/* KEY */ SELECT 1 -- KEY},
@@ -299,6 +303,15 @@ IPC::Run::run(
 	[ $node->installed_command('pgbench'), '-n', '-M', 'extended', '-t', 1, '-D', 'key=' . token('a1'), '-D', 'headers={}', '-f', $script, '-d', $node->connstr('postgres') . ' user=api' ],
 	'>', \$stdout, '2>', \$stderr);
 unlike($stderr, qr/WARNING/, 'none for a parameter');
+
+# Without preloading: the first call conceals its own statement.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_stat_statements'");
+$node->restart;
+$session = Fixture::Session->new($node, 'postgres');
+$session->query("SET application_name = 'shown';\nBEGIN;\nSELECT revdesk_authenticate('" . token('a1') . "')");
+is($node->safe_psql('postgres', "SELECT query, query_id IS NOT NULL FROM pg_stat_activity WHERE application_name = 'shown'"),
+	"SELECT revdesk_authenticate('revdesk_" . '*' x 28 . "a1a1')\n;|t", 'pg_stat_activity without preloading');
+$session->quit;
 
 $node->stop;
 unlike(slurp_file($node->data_dir . '/log/server.log'), qr/PANIC|TRAP|terminated by signal/, 'the server was up all along');
