@@ -6,8 +6,8 @@
  * key has none, so it says 401 "authenticate", where 403 is right; and for a
  * write of a key of access read it says 405.  Neither a pre-request function
  * nor a policy can catch these errors, since they arise in PostgREST's own
- * statement.  So the hook of the logger (hooks.c) turns them into the form of http.c
- * just before they are sent.
+ * statement.  So the hook of the logger (hooks.c) has them turned into the form
+ * of http.c just before they are sent.
  *
  * The hook runs while the failed transaction's context still stands.  It sees
  * only errors that go to the server log, as all do unless log_min_messages is

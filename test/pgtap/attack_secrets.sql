@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(96);
+SELECT plan(98);
 ANALYZE revdesk.api_keys;
 ANALYZE revdesk.tenants;
 
@@ -58,6 +58,12 @@ SELECT is(
   (SELECT count(*) FROM pg_settings WHERE name = 'revdesk.context'), 0::bigint, 'L3: pg_settings hides the setting from a superuser as well');
 SELECT is(
   test.rows('test_app', 'A1', $$SELECT name FROM pg_show_all_settings() WHERE name LIKE 'revdesk.context%'$$), '', 'L3: and so does what SHOW ALL is made of');
+
+SELECT is(
+  (SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'revdesk'::regnamespace)
+   AND prosrc ~ '[0-9a-f]{32}'), NULL, 'L3: no function has a secret in its body');
+SELECT is(
+  test.rows('test_app', 'A1', $$SELECT name FROM pg_settings WHERE name LIKE 'revdesk.%' AND setting ~ '[0-9a-f]{32}'$$), '', 'L3: nor has a setting');
 
 -- L2: no error quotes a key, whatever the function that fails around it.
 CREATE FUNCTION test.everything(statement text) RETURNS text LANGUAGE plpgsql
