@@ -327,7 +327,6 @@ raise_limit(const RdaOutcome *outcome)
 static void
 raise_unavailable(void)
 {
-	error_context_stack = NULL;
 	ereport(ERROR,
 			(errcode(ERRCODE_CANNOT_CONNECT_NOW),
 			 errmsg("this standby cannot check API keys now"),
