@@ -441,7 +441,7 @@ restore_entry(const void *record)
 	}
 	init_entry(entry);
 	for (int i = 0; i < RDA_COUNTS; i++)
-		pg_atomic_write_u64(&entry->counts[i], dumped->usage.counts[i]);
+		pg_atomic_write_u64(&entry->counts[i], Min(dumped->usage.counts[i], (uint64) PG_INT64_MAX));
 	pg_atomic_write_u64(&entry->last_used, (uint64) dumped->usage.last_used);
 	rda_bucket_restore(&entry->bucket, &dumped->bucket);
 	strlcpy(entry->address, dumped->usage.last_address, RDA_ADDRESS_LEN);

@@ -35,6 +35,15 @@ typedef struct RdaUsage
 	char		last_address[RDA_ADDRESS_LEN];	/* empty if not known */
 } RdaUsage;
 
+/*
+ * A count as SQL has it, a bigint: no more than the largest.
+ */
+static inline Datum
+rda_usage_count_datum(uint64 count)
+{
+	return Int64GetDatum((int64) Min(count, (uint64) PG_INT64_MAX));
+}
+
 extern bool rda_usage_is_available(void);
 extern void rda_usage_count(const pg_uuid_t *id, const char *address);
 extern void rda_usage_add(const pg_uuid_t *id, int count);

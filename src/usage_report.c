@@ -26,10 +26,10 @@ put_usage(ReturnSetInfo *result, const RdaUsage *usage)
 	Datum		denied[RDA_DENIALS];
 
 	for (int i = 0; i < RDA_DENIALS; i++)
-		denied[i] = Int64GetDatum((int64) usage->counts[RDA_COUNT_DENIED + i]);
+		denied[i] = rda_usage_count_datum(usage->counts[RDA_COUNT_DENIED + i]);
 	values[0] = UUIDPGetDatum(&usage->id);
 	nulls[0] = rda_uuid_equal(&usage->id, &no_key);
-	values[1] = Int64GetDatum((int64) usage->counts[RDA_COUNT_REQUESTS]);
+	values[1] = rda_usage_count_datum(usage->counts[RDA_COUNT_REQUESTS]);
 	values[2] = TimestampTzGetDatum(usage->last_used);
 	nulls[2] = usage->last_used == 0;
 	values[3] = CStringGetTextDatum(usage->last_address);

@@ -228,7 +228,7 @@ write_usage(SPIPlanPtr plan, const RdaUsage *usage)
 	char		nulls[4] = {' ', ' ', ' ', ' '};
 
 	for (int i = 0; i < RDA_COUNTS; i++)
-		counts[i] = Int64GetDatum((int64) usage->counts[i]);
+		counts[i] = rda_usage_count_datum(usage->counts[i]);
 	values[0] = UUIDPGetDatum(&usage->id);
 	values[1] = PointerGetDatum(construct_array(counts, RDA_COUNTS, INT8OID, 8,
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));

@@ -23,6 +23,12 @@ COMMENT ON COLUMN revdesk.key_usage.bucket IS 'The hour, by its beginning.';
 COMMENT ON COLUMN revdesk.key_usage.writes IS 'Transactions among the requests that wrote.';
 CREATE INDEX key_usage_bucket_idx ON revdesk.key_usage (bucket);
 
+CREATE FUNCTION revdesk.add_counts(a bigint, b bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURN a + LEAST(b, 9223372036854775807 - a);
+COMMENT ON FUNCTION revdesk.add_counts(bigint, bigint) IS
+  'The sum of two counts, or the largest bigint: an error would keep the worker from writing all the others.';
+
 CREATE FUNCTION revdesk.add_usage(key_id uuid, counts bigint[], last_used_at timestamptz, last_address text)
 RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -32,18 +38,18 @@ BEGIN ATOMIC
           counts[3], counts[4], counts[5], counts[6], counts[7], counts[8], counts[9], counts[10],
           add_usage.last_used_at, add_usage.last_address, counts[2])
   ON CONFLICT (key_id, bucket) DO UPDATE
-  SET requests = usage.requests + excluded.requests,
-      denied_unknown = usage.denied_unknown + excluded.denied_unknown,
-      denied_revoked = usage.denied_revoked + excluded.denied_revoked,
-      denied_expired = usage.denied_expired + excluded.denied_expired,
-      denied_environment = usage.denied_environment + excluded.denied_environment,
-      denied_network = usage.denied_network + excluded.denied_network,
-      denied_user = usage.denied_user + excluded.denied_user,
-      denied_tenant = usage.denied_tenant + excluded.denied_tenant,
-      denied_limit = usage.denied_limit + excluded.denied_limit,
+  SET requests = revdesk.add_counts(usage.requests, excluded.requests),
+      denied_unknown = revdesk.add_counts(usage.denied_unknown, excluded.denied_unknown),
+      denied_revoked = revdesk.add_counts(usage.denied_revoked, excluded.denied_revoked),
+      denied_expired = revdesk.add_counts(usage.denied_expired, excluded.denied_expired),
+      denied_environment = revdesk.add_counts(usage.denied_environment, excluded.denied_environment),
+      denied_network = revdesk.add_counts(usage.denied_network, excluded.denied_network),
+      denied_user = revdesk.add_counts(usage.denied_user, excluded.denied_user),
+      denied_tenant = revdesk.add_counts(usage.denied_tenant, excluded.denied_tenant),
+      denied_limit = revdesk.add_counts(usage.denied_limit, excluded.denied_limit),
       last_used_at = GREATEST(usage.last_used_at, excluded.last_used_at),
       last_address = COALESCE(excluded.last_address, usage.last_address),
-      writes = usage.writes + excluded.writes;
+      writes = revdesk.add_counts(usage.writes, excluded.writes);
   SELECT revdesk.audit_denials(add_usage.key_id, counts[3:]);
 END;
 COMMENT ON FUNCTION revdesk.add_usage(uuid, bigint[], timestamptz, text) IS
