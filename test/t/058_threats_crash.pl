@@ -38,7 +38,6 @@ sub under_load
 {
 	my $do = shift;
 	my $said = '';
-	my $before = counted($crashing, 'a0');
 	my $run = IPC::Run::start([ load(4, '-T', 60) ], '>', \$said, '2>&1');
 	$crashing->poll_query_until('postgres',
 		"SELECT requests > 200 FROM revdesk.usage_in_memory('" . key_id('a0') . "')") or die 'no load';

@@ -99,7 +99,7 @@ attack 'G07', 'prepared statements of the pool', sub {
 	my ($node, $database) = @_;
 	my @clients = map { Fixture::Session->connect($node, $transactions . $database) } 1 .. 2;
 	$clients[0]->query("PREPARE m AS SELECT count(*) FILTER (WHERE body ~ '^CANARY_B') || '/' || count(*) FROM app.docs");
-	my %foreign = (a0 => '0/30', b0 => '20/20', a1 => '0/10', c1 => '10/30');
+	my %expected = (a0 => '0/30', b0 => '20/20', a1 => '0/10', c1 => '10/30');
 	my %answers;
 	for my $turn (1 .. 250)
 	{
@@ -108,7 +108,7 @@ attack 'G07', 'prepared statements of the pool', sub {
 		my @answers = split /\n/, $answer;
 		$answers{"$keys[$_] $answers[$_]"}++ for 0 .. 3;
 	}
-	is_deeply(\%answers, { map { ("$_ $foreign{$_}" => 250) } keys %foreign }, 'a thousand requests of four keys, each answered with its own rows');
+	is_deeply(\%answers, { map { ("$_ $expected{$_}" => 250) } keys %expected }, 'a thousand requests of four keys, each answered with its own rows');
 	is($clients[1]->query('EXECUTE m'), '0/0', 'without a key: no rows');
 	$_->quit for @clients;
 };
@@ -131,7 +131,6 @@ a> BEGIN
 a> SET LOCAL ROLE api
 a> SELECT * FROM app.seen
 a> COMMIT
-b> SELECT 'logged in, ' || * FROM app.seen AS t(s)
 b> SELECT 'logged in: ' || s FROM app.seen AS t(s)
 su> SELECT set_config('revdesk.context', :'captured', true)
 su> DELETE FROM pg_db_role_setting
@@ -198,9 +197,7 @@ attack 'G10', 'headers of all shapes', sub {
 		'no text' => '');
 	for my $shape (sort keys %refused)
 	{
-		my $said = ask($database, $refused{$shape});
-		like($said, qr/^ERROR:  PGRST: /, "$shape: refused");
-		unlike($said, qr/sees/, "$shape: no fallback") if $said =~ /sees/;
+		like(ask($database, $refused{$shape}), qr/^ERROR:  PGRST: /, "$shape: refused");
 	}
 	my ($stdout) = query($node, $database, "BEGIN;\nSET LOCAL ROLE api;\nSELECT set_config('request.path', '/docs?apikey=$key', true), set_config('request.cookie.key', '$key', true) \\g /dev/null\n"
 		  . sprintf($request, '{}'), role => 'authenticator');
