@@ -41,7 +41,7 @@ SELECT is(
 
 -- L4: no key, no hash.
 SELECT is(
-  test.rows('test_app', key, format('SELECT strpos(revdesk_account()::text, %L) > 0', secret)), 'false', 'L4: ' || name)
+  test.rows('test_app', key, format('SELECT strpos(revdesk_account()::text, %L) > 0', secret)), 'false', 'attack L4: ' || name)
 FROM (SELECT name AS key, token FROM test.keys WHERE name IN ('A1', 'A admin', 'ann')) AS keys,
   LATERAL (VALUES
     ('no key', substr(token, 9, 28)),

@@ -84,11 +84,11 @@ SELECT is(
   'attack G4: UPDATE pg_settings with ' || COALESCE('key ' || key, 'no key'))
 FROM settings, (VALUES (NULL), ('A1')) AS keys (key) WHERE name = 'revdesk.tenant_id';
 SELECT is(
-  test.rows('test_app', 'A1', $$SELECT name FROM pg_settings WHERE name = 'revdesk.context'$$), '', 'L3: pg_settings does not list the hidden setting');
+  test.rows('test_app', 'A1', $$SELECT name FROM pg_settings WHERE name = 'revdesk.context'$$), '', 'attack L3: pg_settings does not list the hidden setting');
 SELECT is(
-  test.rows('test_app', 'A1', statement), '42501', 'L3: nor can it be read by ' || statement)
+  test.rows('test_app', 'A1', statement), '42501', 'attack L3: nor can it be read by ' || statement)
 FROM (VALUES ($$SELECT current_setting('revdesk.context')$$)) AS cases (statement);
-SELECT is(test.run('test_app', 'A1', 'SHOW revdesk.context'), '42501', 'L3: nor by SHOW');
+SELECT is(test.run('test_app', 'A1', 'SHOW revdesk.context'), '42501', 'attack L3: nor by SHOW');
 
 -- G5: whatever resets, at most an empty context is left.
 SELECT test.enter('test_app', 'A1');

@@ -44,7 +44,7 @@ FROM (SELECT encode(key_hash, 'hex') AS hash, id::text, hint FROM revdesk.api_ke
 
 -- L3, L2: what the session shows of itself.
 SELECT is(
-  test.rows('test_app', 'A1', format(query, substr(test.token('A1'), 9))), '', 'L2: the key is not in ' || name)
+  test.rows('test_app', 'A1', format(query, substr(test.token('A1'), 9))), '', 'attack L2: the key is not in ' || name)
 FROM (VALUES
   ('pg_settings', $$SELECT name FROM pg_settings WHERE strpos(pg_settings::text, %L) > 0$$),
   ('pg_prepared_statements', $$SELECT name FROM pg_prepared_statements WHERE strpos(statement, %L) > 0$$),
@@ -52,18 +52,18 @@ FROM (VALUES
   ('pg_db_role_setting', $$SELECT setconfig FROM pg_db_role_setting WHERE strpos(setconfig::text, %L) > 0$$)
 ) AS cases (name, query);
 SELECT is(
-  test.rows('test_app', 'A1', format($$SELECT name FROM pg_settings WHERE strpos(pg_settings::text, %L) > 0$$, encode(key_hash, 'hex'))), '', 'L2: nor is its hash in the settings')
+  test.rows('test_app', 'A1', format($$SELECT name FROM pg_settings WHERE strpos(pg_settings::text, %L) > 0$$, encode(key_hash, 'hex'))), '', 'attack L2: nor is its hash in the settings')
 FROM revdesk.api_keys WHERE id = test.key_id('A1');
 SELECT is(
-  (SELECT count(*) FROM pg_settings WHERE name = 'revdesk.context'), 0::bigint, 'L3: pg_settings hides the setting from a superuser as well');
+  (SELECT count(*) FROM pg_settings WHERE name = 'revdesk.context'), 0::bigint, 'attack L3: pg_settings hides the setting from a superuser as well');
 SELECT is(
-  test.rows('test_app', 'A1', $$SELECT name FROM pg_show_all_settings() WHERE name LIKE 'revdesk.context%'$$), '', 'L3: and so does what SHOW ALL is made of');
+  test.rows('test_app', 'A1', $$SELECT name FROM pg_show_all_settings() WHERE name LIKE 'revdesk.context%'$$), '', 'attack L3: and so does what SHOW ALL is made of');
 
 SELECT is(
   (SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'revdesk'::regnamespace)
-   AND prosrc ~ '[0-9a-f]{32}'), NULL, 'L3: no function has a secret in its body');
+   AND prosrc ~ '[0-9a-f]{32}'), NULL, 'threat L12: no function has a secret in its body');
 SELECT is(
-  test.rows('test_app', 'A1', $$SELECT name FROM pg_settings WHERE name LIKE 'revdesk.%' AND setting ~ '[0-9a-f]{32}'$$), '', 'L3: nor has a setting');
+  test.rows('test_app', 'A1', $$SELECT name FROM pg_settings WHERE name LIKE 'revdesk.%' AND setting ~ '[0-9a-f]{32}'$$), '', 'attack L3: nor has a setting');
 
 -- L2: no error quotes a key, whatever the function that fails around it.
 CREATE FUNCTION test.everything(statement text) RETURNS text LANGUAGE plpgsql
@@ -83,7 +83,7 @@ END
 $$;
 SELECT FROM revdesk_revoke_key(test.key_id('A1'));
 SELECT is(
-  test.everything(format(statement, test.token('A1'))) ~ substr(test.token('A1'), 9, 16), false, 'L2: not quoted by ' || name)
+  test.everything(format(statement, test.token('A1'))) ~ substr(test.token('A1'), 9, 16), false, 'attack L2: not quoted by ' || name)
 FROM (VALUES
   ('a call', 'SELECT revdesk_authenticate(%L)'), ('a call in a DO block', 'DO $do$ BEGIN PERFORM revdesk_authenticate(%L); END $do$'),
   ('a call in a WHERE', 'SELECT FROM desk.calls WHERE revdesk_authenticate(%L) IS NOT NULL'),
@@ -107,7 +107,7 @@ BEGIN
   RETURN places;
 END
 $$;
-SELECT is(test.shown(substr(test.token('A'), 9)), NULL, 'L4: no catalog view shows a key');
+SELECT is(test.shown(substr(test.token('A'), 9)), NULL, 'attack L4: no catalog view shows a key');
 SELECT is(test.shown(test.id('A')::text), 'pg_stats', 'the search finds what is there, statistics of the tenants'' ids');
 
 SELECT * FROM finish();

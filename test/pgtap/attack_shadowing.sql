@@ -127,14 +127,14 @@ ROLLBACK TO clean;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO test_app;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO test_app;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO test_app;
-SELECT is(test.create_extension(), 'created', 'L09: default privileges do not stop the installation');
+SELECT is(test.create_extension(), 'created', 'threat L09: default privileges do not stop the installation');
 SELECT is(
   (SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
    WHERE relnamespace = 'revdesk'::regnamespace AND relkind = 'r' AND relname <> 'protected_tables' AND has_table_privilege('test_app', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')),
-  NULL, 'L09: and give no privilege on its tables');
-SELECT is(has_schema_privilege('test_app', 'revdesk', 'CREATE'), false, 'L09: nor on its schema');
-SELECT is(has_function_privilege('test_app', 'revdesk_create_organization(text, uuid)', 'EXECUTE'), false, 'L09: nor on its functions');
-SELECT is(has_function_privilege('test_app', 'revdesk.insert_key(revdesk.api_keys)', 'EXECUTE'), false, 'L09: nor on those that it has for itself');
+  NULL, 'threat L09: and give no privilege on its tables');
+SELECT is(has_schema_privilege('test_app', 'revdesk', 'CREATE'), false, 'threat L09: nor on its schema');
+SELECT is(has_function_privilege('test_app', 'revdesk_create_organization(text, uuid)', 'EXECUTE'), false, 'threat L09: nor on its functions');
+SELECT is(has_function_privilege('test_app', 'revdesk.insert_key(revdesk.api_keys)', 'EXECUTE'), false, 'threat L09: nor on those that it has for itself');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -68,7 +68,7 @@ SELECT is(
 FROM (VALUES ('abc-123.x:Y_z', true), (E'a\r\nSet-Cookie: b', false), ('a"b', false), ('', false), (repeat('a', 128), true), (repeat('a', 129), false)) AS cases (id, echoed);
 SELECT unalike(
   test.request_error(jsonb_build_object('authorization', 'Bearer ' || test.token('A2')), '/' || test.token('A1')), '%' || substr(test.token(key), 9) || '%',
-  'L2: no refusal quotes a key: ' || key)
+  'attack L2: no refusal quotes a key: ' || key)
 FROM (VALUES ('A1'), ('A2')) AS keys (key);
 
 -- Public paths need none, and get no context.

@@ -55,7 +55,7 @@ END
 $$;
 SELECT is(
   strpos(test.everything(format(statement, token)), substr(token, 9)) || ' ' || (test.everything(format(statement, token)) ~ 'rejected'),
-  '0 true', 'L2: the key is not quoted by the error of ' || name)
+  '0 true', 'attack L2: the key is not quoted by the error of ' || name)
 FROM (SELECT test.token('A2') AS token) AS revoked, (VALUES
   ('a plain call', 'SELECT revdesk_authenticate(%L)'),
   ('a call within PL/pgSQL', 'DO $do$ BEGIN PERFORM revdesk_authenticate(%L); END $do$'),

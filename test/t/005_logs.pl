@@ -102,7 +102,7 @@ for my $key (sort keys %reasons)
 	{
 		my ($stdout, $stderr) = query($node, 'postgres', "\\set VERBOSITY verbose\n\\set SHOW_CONTEXT always\n$statement");
 		like($stderr, qr/ERROR:  28000: API key rejected/, "$reason: rejected");
-		unlike($stderr, qr/DETAIL|HINT|CONTEXT|\Q$reason\E/, "$reason: the client is told no more");
+		unlike($stderr, qr/DETAIL|HINT|CONTEXT|\Q$reason\E/, "threat L04: $reason: the client is told no more");
 		my @texts = logged();
 		no_secret($key, $reason, $stdout, $stderr, @texts);
 		like($texts[$_], qr/\Q$reason\E/, "$reason: in the log, form $_") for 0 .. 2;

@@ -116,7 +116,7 @@ sub clean
 			push @found, "$spelling->[0] in $form: ..." . substr($texts{$form}, $-[0] - 200 < 0 ? 0 : $-[0] - 200, 300) . '...' if $texts{$form} =~ $spelling->[1];
 		}
 	}
-	is(scalar(@found), 0, "$name: no key, no hash") or diag(join "\n", @found[ 0 .. ($#found > 2 ? 2 : $#found) ]);
+	is(scalar(@found), 0, "attack L1: $name: no key, no hash") or diag(join "\n", @found[ 0 .. ($#found > 2 ? 2 : $#found) ]);
 	return;
 }
 
@@ -216,12 +216,12 @@ for my $key ('b1', 'a2', 'ef')
 
 my %texts = logs();
 clean($_, "everything logged, $_", %texts) for 'a1', 'a2', 'b1', 'ee', 'ef';
-unlike($texts{$_}, qr/a1{6}/, "form $_: not a byte in vain") for sort keys %texts;
+unlike($texts{$_}, qr/a1{6}/, "threat L07: at DEBUG5, form $_: not a byte in vain") for sort keys %texts;
 
 # What was to be masked had been there.
 my $stars = qr/revdesk_\*{28}/;
-like($texts{log}, qr/statement: SELECT revdesk_authenticate\('${stars}a1a1'\)/, 'log_statement');
-like($texts{log}, qr/duration: .* revdesk_authenticate\(\$1\)[^\n]*\n[^\n]*parameters: \$1 = '${stars}b1b1'/s, 'a parameter');
+like($texts{log}, qr/statement: SELECT revdesk_authenticate\('${stars}a1a1'\)/, 'threat L11: log_statement');
+like($texts{log}, qr/duration: .* revdesk_authenticate\(\$1\)[^\n]*\n[^\n]*parameters: \$1 = '${stars}b1b1'/s, 'threat L11: a parameter');
 like($texts{log}, qr/CONTEXT: .*with parameters: \$1 = '${stars}b1b1'/, 'a parameter at an error');
 like($texts{log}, qr/STATEMENT:  SELECT '${stars}a1a1'::uuid/, 'the statement of an error');
 like($texts{csv}, qr/,"SELECT '${stars}a1a1'::uuid",/, 'the same in CSV');
@@ -231,14 +231,14 @@ like($texts{log}, qr/DETAIL:  Key \(key\)=\(${stars}a1a1\) already exists/, 'a d
 like($texts{log}, qr/JSON data, line 1: \.\.\.[^\n]*\*{8,}/, 'a key that was cut');
 like($texts{log}, qr/"authorization":"Basic \*+"/, 'Basic credentials');
 like($texts{log}, qr/"authorization":"Bearer ${stars}a1a1"/, 'Bearer credentials');
-like($texts{log}, qr/Query Text: SELECT revdesk_authenticate\('${stars}a1a1'\)/, 'auto_explain');
-like($texts{log}, qr/constvalue 44 \[ -\*\* \* \* \* \*\*\*/, 'a node dump');
+like($texts{log}, qr/Query Text: SELECT revdesk_authenticate\('${stars}a1a1'\)/, 'threat L05: auto_explain');
+like($texts{log}, qr/constvalue 44 \[ -\*\* \* \* \* \*\*\*/, 'threat L06: a node dump');
 like($texts{log}, qr/AUDIT: SESSION.*${stars}/, 'pgaudit') if $has{pgaudit};
 like($texts{log}, qr/revdesk_authenticate/, 'names are left alone');
 unlike($texts{log}, qr/revdesk_\*{1,7}\b/, 'names in hexadecimal letters, too');
 
 # pg_stat_statements, with utility statements, which it does not normalize.
-is($node->safe_psql('postgres', "SELECT query FROM pg_stat_statements WHERE query ~ '(a1){12}'"), '', 'pg_stat_statements: no key');
+is($node->safe_psql('postgres', "SELECT query FROM pg_stat_statements WHERE query ~ '(a1){12}'"), '', 'threat L10: pg_stat_statements: no key');
 isnt($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_statements WHERE query ~ 'DO .*revdesk_authenticate..revdesk_[*]+a1a1'"), '0', 'but what was there');
 
 # pg_stat_activity of the same role, while the statement runs and after it.
@@ -259,18 +259,18 @@ for my $login ("SELECT revdesk_authenticate('KEY'), pg_advisory_lock(1)", "DO \$
 	$session->query('BEGIN');
 	$session->start($sql);
 	my $text = $shown->("wait_event = 'advisory'");
-	like($text, qr/advisory.*revdesk_\*{28}a1a1|revdesk_\*{28}a1a1.*advisory/, "pg_stat_activity, running: $login");
+	like($text, qr/advisory.*revdesk_\*{28}a1a1|revdesk_\*{28}a1a1.*advisory/, "threat L01: pg_stat_activity, running: $login");
 	is($node->safe_psql('postgres', "SELECT query_id IS NOT NULL FROM pg_stat_activity WHERE application_name = 'shown'"), 't', 'its id is still there');
 	$own->query('SELECT pg_advisory_unlock(1)');
 	$session->result;
 	$text = $shown->("state = 'idle in transaction'");
-	like($text, $stars, "pg_stat_activity, idle in transaction: $login");
+	like($text, $stars, "threat L02: pg_stat_activity, idle in transaction: $login");
 	$session->query('SELECT pg_advisory_unlock(1); COMMIT');
 	$own->query('SELECT pg_advisory_lock(1)');
 }
 # What a pooled session leaves behind.
 $session->query("PREPARE kept AS SELECT revdesk_authenticate('" . token('a1') . "')");
-is($session->query('SELECT statement FROM pg_prepared_statements') , "PREPARE kept AS SELECT revdesk_authenticate('revdesk_" . '*' x 28 . "a1a1')\n;", 'pg_prepared_statements');
+is($session->query('SELECT statement FROM pg_prepared_statements') , "PREPARE kept AS SELECT revdesk_authenticate('revdesk_" . '*' x 28 . "a1a1')\n;", 'threat L14: pg_prepared_statements');
 is($session->query("BEGIN;\nEXECUTE kept \\g /dev/null\nSELECT revdesk_scope();\nCOMMIT"), 'sub_entity', 'the statement itself is as it was');
 is($session->query("BEGIN;\nDECLARE c CURSOR FOR SELECT revdesk_authenticate('" . token('a1') . "');\nSELECT statement ~ 'a1a1a1' FROM pg_cursors;\nCOMMIT"), 'f', 'pg_cursors');
 is($session->query("SELECT current_query() ~ '(a1){3}', '" . token('a1') . "' ~ '(a1){3}'"), 'f|t', 'current_query(), but no value');
@@ -285,7 +285,7 @@ for my $block ("PERFORM revdesk_authenticate('A1'); PERFORM revdesk_authenticate
 	my $sql = "DO \$\$ BEGIN $block; END \$\$" =~ s/([ABE][12E])'/token(lc $1) . "'"/ger;
 	my ($stdout, $stderr) = query($node, 'postgres', "\\set VERBOSITY verbose\n\\set SHOW_CONTEXT always\n$sql");
 	like($stderr, qr/ERROR/, "an error: $block");
-	unlike($stderr, qr/CONTEXT|revdesk_[0-9a-f]{9}/, "the client is not quoted: $block");
+	unlike($stderr, qr/CONTEXT|revdesk_[0-9a-f]{9}/, "threat L03: the client is not quoted: $block");
 }
 
 # Literals can be warned of.

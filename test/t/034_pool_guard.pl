@@ -56,8 +56,8 @@ for my $what (sort keys %refused)
 	for my $sql (@{ $refused{$what} })
 	{
 		my ($said, $left) = left_over('a1', $sql);
-		like($said, qr/ERROR:  0A000: $what is not allowed in a transaction that acts for a caller\n/, "refused: $sql");
-		is($left, '', "nothing is left: $sql");
+		like($said, qr/ERROR:  0A000: $what is not allowed in a transaction that acts for a caller\n/, "threat G04: refused: $sql");
+		is($left, '', "threat G03: nothing is left: $sql");
 		($said, $left) = left_over(undef, $sql);
 		unlike($said, qr/ERROR/, "without a context: $sql");
 		is($left, $what =~ /LISTEN/ ? 'news' : $what =~ /HOLD/ ? 'held' : 'kept', "without a context it is there: $sql");
@@ -78,7 +78,7 @@ for my $sql ('DECLARE c CURSOR FOR SELECT body FROM app.docs; FETCH c', 'CREATE 
 my $declare = 'DECLARE held CURSOR WITH HOLD FOR SELECT body FROM app.docs';
 my ($said, $left) = left_over(undef, "$declare;\n" . $login->('a1'));
 like($said, qr/0A000: a cursor WITH HOLD is not allowed/, 'no key in a transaction with a cursor WITH HOLD');
-is($left, '', 'and no cursor');
+is($left, '', 'threat P07: and no cursor');
 $said = $session->query("$declare \\; SELECT revdesk_authenticate('" . token('a1') . "');\nFETCH ALL held");
 unlike($said, qr/CANARY/, 'nor in statements of one message');
 is($session->query("BEGIN;\n$declare;\nCOMMIT;\nBEGIN;\n" . $login->('b0') . "FETCH ALL held;\nCOMMIT;\nCLOSE held"), '', 'an older one has no rows, and harms nobody');
@@ -115,7 +115,7 @@ for my $sql ('SELECT count(*) FROM app.docs', "UPDATE app.docs SET body = 'x'", 
 	"DO \$\$ BEGIN PERFORM count(*) FROM app.docs; END \$\$", 'SELECT revdesk_deauthenticate()')
 {
 	$said = $session->query("BEGIN;\nPREPARE p AS SELECT body FROM app.docs;\nDECLARE c CURSOR FOR SELECT body FROM app.docs;\n" . $login->('a1') . "$wait\n$sql");
-	like($said, $old, "an old context: $sql");
+	like($said, $old, "threat U05: an old context: $sql");
 	unlike($said, qr/CANARY/, "no rows: $sql");
 	$session->query('ROLLBACK; DEALLOCATE ALL');
 }

@@ -82,7 +82,7 @@ for my $mode ('extended', 'prepared')
 {
 	my $plain = copies_after($mode, 'SELECT app.idle(:key)', key => token('b1'));
 	cmp_ok($plain, '>', 0, "$mode: PostgreSQL's own copies are found");
-	is(copies_after($mode, 'SELECT revdesk_authenticate(:key)', key => token('b1')), $plain, "$mode: a parameter, no copies beside PostgreSQL's own");
+	is(copies_after($mode, 'SELECT revdesk_authenticate(:key)', key => token('b1')), $plain, "threat L13: $mode: a parameter, no copies beside PostgreSQL's own");
 
 	my @values = (value0 => headers('b1'), value1 => headers('b0'));
 	my $unread = copies_after($mode, both('other', 'request'), @values);
