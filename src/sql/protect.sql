@@ -504,7 +504,7 @@ $$;
 COMMENT ON FUNCTION revdesk.protect_new_partitions() IS
   'Event trigger: protects partitions and children of protected tables as they are created, attached or detached.';
 CREATE EVENT TRIGGER revdesk_protect_new_partitions
-  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
   EXECUTE FUNCTION revdesk.protect_new_partitions();
 
 CREATE FUNCTION revdesk.forget_dropped_tables() RETURNS event_trigger

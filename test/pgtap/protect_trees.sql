@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(200);
+SELECT plan(201);
 GRANT CREATE ON SCHEMA desk TO test_app;
 
 SET LOCAL ROLE test_owner;
@@ -174,6 +174,12 @@ SELECT is((SELECT count(*) FROM pg_policy WHERE polrelid IN ('desk.apps'::regcla
 -- Somebody else's table cannot be attached to lay hands on it, nor escape.
 SELECT is(
   test.run('test_app', NULL, 'DO $do$ BEGIN CREATE TABLE desk.mine () INHERITS (desk.parent); END $do$'), '42501', 'attack R6: nobody but the owner makes a child of a protected table');
+
+-- Made by a command that makes a schema.
+CREATE SCHEMA annex CREATE TABLE events PARTITION OF desk.events FOR VALUES FROM (9000) TO (9100);
+SELECT is(
+  (SELECT concat_ws(' ', relrowsecurity, relforcerowsecurity) FROM pg_class WHERE oid = 'annex.events'::regclass), 't t',
+  'attack R6: a partition made by CREATE SCHEMA is protected');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -48,3 +48,10 @@ COMMENT ON POLICY owners ON revdesk.protected_tables IS
 -- replace revdesk.protect_relation
 -- replace @extschema@.revdesk_protect
 -- replace revdesk.protect_detached
+
+-- CREATE SCHEMA can create partitions, too.
+DROP EVENT TRIGGER revdesk_protect_new_partitions;
+CREATE EVENT TRIGGER revdesk_protect_new_partitions
+  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
+  EXECUTE FUNCTION revdesk.protect_new_partitions();
+
