@@ -14,7 +14,7 @@ OBJS = \
 	src/context.o src/key_lookup.o src/tenancy.o src/brake.o src/usage.o src/replay_lag.o src/pool_guard.o src/context_age.o \
 	src/authenticate.o src/accessors.o src/scope.o src/umbrella.o src/authority.o src/rehearse.o \
 	src/ddl_command.o src/settings.o src/predicate.o \
-	src/request.o src/error_rewrite.o src/read_only.o src/log_mask.o src/hooks.o \
+	src/request.o src/error_rewrite.o src/read_only.o src/log_mask.o src/log_limit.o src/hooks.o \
 	src/usage_report.o src/usage_worker.o src/write_count.o \
 	src/scope_support.o \
 	src/revdesk_auth.o

@@ -30,6 +30,7 @@ int			rda_guc_audit_retention;
 int			rda_guc_max_replay_lag;
 int			rda_guc_trusted_proxies;
 int			rda_guc_failures_per_minute;
+int			rda_guc_log_rejections_per_minute;
 bool		rda_guc_rate_limit_headers;
 bool		rda_guc_pool_guard;
 int			rda_guc_max_context_age;
@@ -216,6 +217,12 @@ define_usage_settings(void)
 							"How many failed attempts from one address are let through in a minute.",
 							"More are refused unseen, valid keys too. 0: no brake.",
 							&rda_guc_failures_per_minute, 0, 0, 1000000,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("revdesk.log_rejections_per_minute",
+							"How many rejected requests of the server are logged in a minute.",
+							"0: all.",
+							&rda_guc_log_rejections_per_minute, 600, 0, 1000000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
 
 	DefineCustomBoolVariable("revdesk.rate_limit_headers",

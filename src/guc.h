@@ -18,6 +18,7 @@ extern int	rda_guc_audit_retention;
 extern int	rda_guc_max_replay_lag;
 extern int	rda_guc_trusted_proxies;
 extern int	rda_guc_failures_per_minute;
+extern int	rda_guc_log_rejections_per_minute;
 extern bool rda_guc_rate_limit_headers;
 extern bool rda_guc_pool_guard;
 extern int	rda_guc_max_context_age;

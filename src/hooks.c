@@ -18,6 +18,7 @@
 #include "context_age.h"
 #include "error_rewrite.h"
 #include "hooks.h"
+#include "log_limit.h"
 #include "log_mask.h"
 #include "pool_guard.h"
 #include "read_only.h"
@@ -89,6 +90,7 @@ emit_log(ErrorData *edata)
 {
 	rda_error_rewrite(edata);
 	rda_log_mask(edata);
+	rda_log_limit(edata);
 	if (previous_emit_log != NULL)
 		previous_emit_log(edata);
 }

@@ -16,6 +16,7 @@
 #include "context.h"
 #include "guc.h"
 #include "hooks.h"
+#include "log_limit.h"
 #include "relations.h"
 #include "scope_support.h"
 #include "shmem.h"
@@ -35,6 +36,7 @@ _PG_init(void)
 	{
 		rda_shmem_init();
 		rda_brake_init();
+		rda_log_limit_init();
 		rda_usage_init();
 		rda_usage_worker_init();
 		rda_write_count_init();
