@@ -49,6 +49,20 @@ static char *shown_user_id;
 static char *shown_access;
 
 /*
+ * Is this an id as they are made?  present is looked at as a byte, since a bool
+ * of another value is no bool.
+ */
+static bool
+is_sound(const RdaId *id)
+{
+	static const RdaId absent = {0};
+	uint8		present;
+
+	memcpy(&present, &id->present, sizeof(present));
+	return present == 1 || memcmp(id, &absent, sizeof(RdaId)) == 0;
+}
+
+/*
  * Read the text of the setting.  Returns false for anything that
  * rda_context_set() cannot have written; never raises.
  */
@@ -61,7 +75,9 @@ parse_context(const char *text, RdaContext *context)
 	hex_decode(text, CONTEXT_TEXT_LEN, (char *) context);
 	return rda_scope_name(context->scope) != NULL &&
 		rda_access_name(context->access) != NULL &&
-		rda_environment_name(context->environment) != NULL;
+		rda_environment_name(context->environment) != NULL &&
+		is_sound(&context->key_id) && is_sound(&context->tenant_id) &&
+		is_sound(&context->umbrella_id) && is_sound(&context->user_id);
 }
 
 static bool
@@ -82,7 +98,11 @@ check_context(char **newval, void **extra, GucSource source)
 
 	context = rda_guc_malloc(LOG, sizeof(RdaContext));
 	if (context == NULL)
+	{
+		GUC_check_errcode(ERRCODE_OUT_OF_MEMORY);
+		GUC_check_errmsg("out of memory");
 		return false;
+	}
 	if (!parse_context(*newval, context))
 	{
 		rda_guc_free(context);
