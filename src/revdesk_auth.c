@@ -19,6 +19,7 @@
 #include "log_limit.h"
 #include "relations.h"
 #include "scope_support.h"
+#include "secret.h"
 #include "shmem.h"
 #include "usage.h"
 #include "usage_worker.h"
@@ -34,6 +35,7 @@ _PG_init(void)
 	rda_guc_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
+		rda_secret_init();
 		rda_shmem_init();
 		rda_brake_init();
 		rda_log_limit_init();

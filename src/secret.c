@@ -20,14 +20,17 @@
 static pg_cryptohash_ctx *
 hashing_context(void)
 {
+	static ResourceOwner owner = NULL;
 	static pg_cryptohash_ctx *context = NULL;
 	ResourceOwner saved = CurrentResourceOwner;
 
 	if (context != NULL)
 		return context;
+	if (owner == NULL)
+		owner = ResourceOwnerCreate(NULL, "revdesk_auth");
 	PG_TRY();
 	{
-		CurrentResourceOwner = ResourceOwnerCreate(NULL, "revdesk_auth");
+		CurrentResourceOwner = owner;
 		context = pg_cryptohash_create(PG_SHA256);
 	}
 	PG_FINALLY();
@@ -70,4 +73,18 @@ rda_secret_equal(const uint8 *a, const uint8 *b, Size len)
 	for (Size i = 0; i < len; i++)
 		difference |= a[i] ^ b[i];
 	return difference == 0;
+}
+
+/*
+ * Hash once, in a server that preloads the library: its backends inherit the
+ * hashing context, and an OpenSSL that has found its SHA-256.  One that runs out
+ * of memory while it looks does not look again, and would leave a connection
+ * that can hash nothing.
+ */
+void
+rda_secret_init(void)
+{
+	uint8		digest[RDA_DIGEST_LEN];
+
+	rda_secret_digest("", 0, digest);
 }

@@ -12,5 +12,6 @@
 extern void rda_secret_digest(const char *secret, Size len,
 							  uint8 digest[RDA_DIGEST_LEN]);
 extern bool rda_secret_equal(const uint8 *a, const uint8 *b, Size len);
+extern void rda_secret_init(void);
 
 #endif							/* RDA_SECRET_H */
