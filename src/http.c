@@ -15,6 +15,7 @@
 
 #include "http.h"
 #include "pg_compat.h"
+#include "token.h"
 
 #define REALM "Bearer realm=\"revdesk\""
 #define MAX_REQUEST_ID 128
@@ -52,7 +53,7 @@ const RdaHttpError rda_http_unavailable = {
 
 /*
  * May this text of a caller be sent back in a header?  1 to 128 letters,
- * digits, and ._:-
+ * digits, and ._:- and no key among them, which a front end would log.
  */
 bool
 rda_http_is_request_id(const char *str)
@@ -61,7 +62,8 @@ rda_http_is_request_id(const char *str)
 							 "0123456789abcdefghijklmnopqrstuvwxyz"
 							 "ABCDEFGHIJKLMNOPQRSTUVWXYZ._:-");
 
-	return len > 0 && len <= MAX_REQUEST_ID && str[len] == '\0';
+	return len > 0 && len <= MAX_REQUEST_ID && str[len] == '\0' &&
+		strstr(str, RDA_TOKEN_PREFIX) == NULL;
 }
 
 static void
