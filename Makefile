@@ -16,12 +16,13 @@ OBJS = \
 	src/ddl_command.o src/settings.o src/predicate.o \
 	src/request.o src/error_rewrite.o src/read_only.o src/log_mask.o src/log_limit.o src/hooks.o \
 	src/usage_report.o src/usage_worker.o src/write_count.o \
-	src/scope_support.o \
+	src/scope_sets.o src/scope_support.o \
 	src/revdesk_auth.o
 
 # The install script is its parts, in this order.  Those of NEW_SQL_PARTS have
 # come since the last release, and are in the upgrade script as well.
 NEW_SQL_PARTS = \
+	src/sql/scope_sets.sql \
 	src/sql/isolation.sql \
 	src/sql/guard.sql \
 	src/sql/lint_tables.sql \

@@ -12,6 +12,7 @@
 #include "common/base64.h"
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
+#include "optimizer/paths.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 
@@ -146,6 +147,22 @@ rda_set_read_only(void)
 	(void) set_config_option("transaction_read_only", "on",
 							 PGC_USERSET, PGC_S_OVERRIDE, GUC_ACTION_LOCAL,
 							 true, 0, false);
+#endif
+}
+
+/*
+ * Does an index return rows in its order when it is searched for an array in
+ * this column?  Before 17 only in the first one, and where a support function
+ * made the condition the planner does not find out, so then nobody must want
+ * an order.
+ */
+static inline bool
+rda_array_keeps_order(PlannerInfo *root, IndexOptInfo *index, int column)
+{
+#if PG_VERSION_NUM >= 170000
+	return true;
+#else
+	return column == 0 || !has_useful_pathkeys(root, index->rel);
 #endif
 }
 

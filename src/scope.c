@@ -31,8 +31,10 @@ PG_FUNCTION_INFO_V1(revdesk_scope_sub_entity);
 PG_FUNCTION_INFO_V1(revdesk_scope_walk_up);
 PG_FUNCTION_INFO_V1(revdesk_scope_organization);
 PG_FUNCTION_INFO_V1(revdesk_scope_organization_tenants);
+PG_FUNCTION_INFO_V1(revdesk_scope_in_organization);
 PG_FUNCTION_INFO_V1(revdesk_scope_user);
 PG_FUNCTION_INFO_V1(revdesk_scope_user_tenants);
+PG_FUNCTION_INFO_V1(revdesk_scope_in_user_tenants);
 
 /* The columns of a row that decide about it; NULL where absent. */
 typedef struct Row
@@ -236,6 +238,20 @@ revdesk_scope_organization_tenants(PG_FUNCTION_ARGS)
 	return return_uuids(fcinfo, set->ids, set->count);
 }
 
+/*
+ * SQL: tenant_id = ANY (revdesk_scope_organization_tenants()), at the cost of
+ * a look into a hash table; false instead of NULL under another scope.
+ */
+Datum
+revdesk_scope_in_organization(PG_FUNCTION_ARGS)
+{
+	const RdaContext *context = context_of(RDA_SCOPE_ORGANIZATION);
+
+	PG_RETURN_BOOL(context != NULL &&
+				   rda_id_set_contains(rda_organization_tenants(&context->tenant_id.value),
+									   PG_GETARG_UUID_P(0)));
+}
+
 Datum
 revdesk_scope_user(PG_FUNCTION_ARGS)
 {
@@ -256,4 +272,17 @@ revdesk_scope_user_tenants(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	set = rda_user_tenants(&context->user_id.value);
 	return return_uuids(fcinfo, set->ids, set->count);
+}
+
+/*
+ * SQL: the same for tenant_id = ANY (revdesk_scope_user_tenants()).
+ */
+Datum
+revdesk_scope_in_user_tenants(PG_FUNCTION_ARGS)
+{
+	const RdaContext *context = context_of(RDA_SCOPE_USER);
+
+	PG_RETURN_BOOL(context != NULL &&
+				   rda_id_set_contains(rda_user_tenants(&context->user_id.value),
+									   PG_GETARG_UUID_P(0)));
 }

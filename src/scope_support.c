@@ -6,12 +6,12 @@
  *	scope			revdesk_scope_visible(tenant_id, owner_id, umbrella_id)
  *	sub_entity		tenant_id = revdesk_scope_sub_entity()
  *	organization	umbrella_id = revdesk_scope_organization(), or without that
- *					column tenant_id = ANY (revdesk_scope_organization_tenants())
- *	user			tenant_id = ANY (revdesk_scope_user_tenants())
+ *					column revdesk_scope_in_organization(tenant_id)
+ *	user			revdesk_scope_in_user_tenants(tenant_id)
  *					OR owner_id = revdesk_scope_user() AND tenant_id IS NULL
  *
  * No id of a context becomes a constant of a plan, since plans are cached and
- * serve many callers.  The functions compared with are STABLE and NULL unless
+ * serve many callers.  All functions here are STABLE, and NULL or false unless
  * the context has their scope, so a plan that is run under another scope than
  * it was made for returns too few rows, never too many.
  *
@@ -45,6 +45,7 @@
 #include "utils/typcache.h"
 
 #include "context.h"
+#include "scope_sets.h"
 #include "scope_support.h"
 
 PG_FUNCTION_INFO_V1(revdesk_scope_support);
@@ -88,21 +89,6 @@ on_scope(RdaScope scope)
 	planned_scope = scope;
 	if (dependency_hash != 0)
 		CallSyscacheCallbacks(PROCOID, dependency_hash);
-}
-
-/*
- * A function of the extension, by name and number of uuid arguments, in the
- * schema of the predicate; InvalidOid if it is not there.
- */
-static Oid
-find_function(Oid schema, const char *name, int nargs)
-{
-	static const Oid types[] = {UUIDOID, UUIDOID, UUIDOID};
-
-	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-						   CStringGetDatum(name),
-						   PointerGetDatum(buildoidvector(types, nargs)),
-						   ObjectIdGetDatum(schema));
 }
 
 static bool
@@ -173,8 +159,8 @@ static bool
 only_conditions(Query *query, Oid schema)
 {
 	CallCount	all = {
-		.visible = find_function(schema, "revdesk_scope_visible", 3),
-		.readable_up = find_function(schema, "revdesk_scope_readable_up", 2)
+		.visible = rda_scope_function(schema, "revdesk_scope_visible", 3),
+		.readable_up = rda_scope_function(schema, "revdesk_scope_readable_up", 2)
 	};
 	CallCount	conditions = all;
 	ListCell   *cell;
@@ -205,7 +191,7 @@ constant_false(void)
 static Expr *
 scope_value(const Call *call, const char *name, Oid type)
 {
-	Oid			function = find_function(call->schema, name, 0);
+	Oid			function = rda_scope_function(call->schema, name, 0);
 
 	if (!OidIsValid(function))
 		return NULL;
@@ -269,7 +255,8 @@ organization_condition(const Call *call)
 		return equals(call, call->umbrella_id, "revdesk_scope_organization");
 	if (call->tenant_id == NULL)
 		return constant_false();
-	return equals_any(call, call->tenant_id, "revdesk_scope_organization_tenants");
+	return rda_scope_set_condition(call->schema, RDA_SCOPE_ORGANIZATION,
+								   call->tenant_id);
 }
 
 static Node *
@@ -296,7 +283,8 @@ user_condition(const Call *call)
 
 	if (call->tenant_id == NULL)
 		return call->owner_id ? personal_condition(call) : constant_false();
-	shared = equals_any(call, call->tenant_id, "revdesk_scope_user_tenants");
+	shared = rda_scope_set_condition(call->schema, RDA_SCOPE_USER,
+									 call->tenant_id);
 	if (call->owner_id == NULL || shared == NULL)
 		return shared;
 	personal = personal_condition(call);
@@ -351,7 +339,7 @@ unpack_call(SupportRequestSimplify *req, Call *call)
 static bool
 depend_on_scope(const Call *call)
 {
-	Oid			function = find_function(call->schema, "revdesk_scope", 0);
+	Oid			function = rda_scope_function(call->schema, "revdesk_scope", 0);
 
 	if (!OidIsValid(function))
 		return false;

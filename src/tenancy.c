@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -31,6 +32,23 @@ typedef struct CachedUser
 	pg_uuid_t	id;
 	bool		enabled;
 } CachedUser;
+
+typedef struct HashedId
+{
+	pg_uuid_t	id;
+	char		status;			/* simplehash's own */
+} HashedId;
+
+#define SH_PREFIX idtable
+#define SH_ELEMENT_TYPE HashedId
+#define SH_KEY_TYPE pg_uuid_t
+#define SH_KEY id
+#define SH_HASH_KEY(table, key) hash_bytes((key).data, UUID_LEN)
+#define SH_EQUAL(table, a, b) rda_uuid_equal(&(a), &(b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
 
 /* The set that was asked for last. */
 typedef struct CachedSet
@@ -269,6 +287,16 @@ remove_suspended(RdaIdSet *set)
 	set->count = kept;
 }
 
+static void
+hash_ids(RdaIdSet *set, MemoryContext context)
+{
+	bool		found;
+
+	set->hashed = idtable_create(context, set->count, NULL);
+	for (int i = 0; i < set->count; i++)
+		(void) idtable_insert(set->hashed, set->ids[i], &found);
+}
+
 /*
  * Keep a set, sorted, as the one asked for last; in the cache's memory, or if
  * the tables have changed meanwhile, for this one answer alone.
@@ -285,17 +313,22 @@ keep_set(CachedSet *cached, const pg_uuid_t *of, RdaIdSet set,
 		RdaIdSet   *passing = palloc(sizeof(RdaIdSet));
 
 		*passing = set;
+		hash_ids(passing, CurrentMemoryContext);
 		return passing;
 	}
 
 	cached->valid = false;
-	size = Max(set.count, 1) * sizeof(pg_uuid_t);
+	if (cached->set.hashed != NULL)
+		idtable_destroy(cached->set.hashed);
+	cached->set.hashed = NULL;
 	if (cached->set.ids != NULL)
 		pfree(cached->set.ids);
 	cached->set.ids = NULL;
+	size = Max(set.count, 1) * sizeof(pg_uuid_t);
 	cached->set.ids = MemoryContextAllocHuge(cache_context, size);
 	memcpy(cached->set.ids, set.ids, set.count * sizeof(pg_uuid_t));
 	cached->set.count = set.count;
+	hash_ids(&cached->set, cache_context);
 	cached->of = *of;
 	cached->valid = true;
 	pfree(set.ids);
@@ -349,6 +382,5 @@ rda_user_tenants(const pg_uuid_t *user_id)
 bool
 rda_id_set_contains(const RdaIdSet *set, const pg_uuid_t *id)
 {
-	return bsearch(id, set->ids, set->count, sizeof(pg_uuid_t),
-				   compare_ids) != NULL;
+	return idtable_lookup(set->hashed, *id) != NULL;
 }

@@ -16,11 +16,12 @@ typedef struct RdaTenant
 	RdaLimits	limits;			/* of the umbrella */
 } RdaTenant;
 
-/* Tenants' ids, sorted as memcmp() does. */
+/* Tenants' ids: a list, sorted as memcmp() does, and the same hashed. */
 typedef struct RdaIdSet
 {
 	int			count;
 	pg_uuid_t  *ids;
+	struct idtable_hash *hashed;
 } RdaIdSet;
 
 extern bool rda_tenant_find(const pg_uuid_t *id, RdaTenant *tenant);

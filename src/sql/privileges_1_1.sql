@@ -1,5 +1,10 @@
 -- privileges_1_1.sql: who may use what came with 1.1, and what a dump holds of it.
 
+-- PUBLIC may run policies, and what the planner makes of them.
+GRANT EXECUTE ON FUNCTION
+  @extschema@.revdesk_scope_in_organization(uuid), @extschema@.revdesk_scope_in_user_tenants(uuid)
+TO PUBLIC;
+
 -- A trigger calls it, for whoever may delete.
 GRANT EXECUTE ON FUNCTION revdesk.is_usage_worker() TO PUBLIC;
 

@@ -109,8 +109,8 @@ SELECT matches(
 FROM (VALUES
   ('A1', 'revdesk_scope_visible(tenant_id, owner_id, umbrella_id)', 'tenant_id = revdesk_scope_sub_entity\(\)'),
   ('A', 'revdesk_scope_visible(tenant_id, owner_id, umbrella_id)', 'umbrella_id = revdesk_scope_organization\(\)'),
-  ('A', 'revdesk_scope_visible(tenant_id, owner_id)', 'tenant_id = ANY \(revdesk_scope_organization_tenants\(\)\)'),
-  ('ann', 'revdesk_scope_visible(tenant_id)', 'tenant_id = ANY \(revdesk_scope_user_tenants\(\)\)'),
+  ('A', 'revdesk_scope_visible(tenant_id, owner_id)', 'revdesk_scope_in_organization\(grid.tenant_id\)'),
+  ('ann', 'revdesk_scope_visible(tenant_id)', 'revdesk_scope_in_user_tenants\(grid.tenant_id\)'),
   ('ann', 'revdesk_scope_visible(tenant_id, owner_id)', 'owner_id = revdesk_scope_user\(\)\) AND \(grid.tenant_id IS NULL'),
   ('ann', 'revdesk_scope_visible(NULL, owner_id)', 'owner_id = revdesk_scope_user\(\)'),
   ('A1', 'revdesk_scope_readable_up(tenant_id, umbrella_id)', 'tenant_id = ANY \(revdesk_scope_walk_up\(\)\)'),
