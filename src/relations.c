@@ -22,10 +22,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "utils/builtins.h"
@@ -33,6 +35,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "pg_compat.h"
 #include "relations.h"
@@ -204,6 +207,24 @@ rda_relations_generation(void)
 {
 	AcceptInvalidationMessages();
 	return generation;
+}
+
+/*
+ * How many tenants there are by the statistics, 0 if they do not tell.
+ */
+double
+rda_relations_count_tenants(void)
+{
+	HeapTuple	row = SearchSysCache1(RELOID,
+									  ObjectIdGetDatum(find_relation(table_names[RDA_TENANTS])));
+	double		count = 0;
+
+	if (HeapTupleIsValid(row))
+	{
+		count = Max(((Form_pg_class) GETSTRUCT(row))->reltuples, 0);
+		ReleaseSysCache(row);
+	}
+	return count;
 }
 
 /*

@@ -74,6 +74,7 @@ extern void rda_relations_read_limits(TupleTableSlot *row, AttrNumber first,
 									  RdaLimits *limits);
 extern bool rda_relations_exist(void);
 extern uint64 rda_relations_generation(void);
+extern double rda_relations_count_tenants(void);
 extern void rda_relations_init(void);
 
 #endif							/* RDA_RELATIONS_H */

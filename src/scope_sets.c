@@ -34,6 +34,7 @@
 
 #include "context.h"
 #include "pg_compat.h"
+#include "relations.h"
 #include "scope_sets.h"
 #include "tenancy.h"
 
@@ -154,11 +155,14 @@ current_tenants(RdaScope scope)
 /*
  * The part of a column's values that are in a set: the frequencies of those
  * common values that are, and for each other id of the set the average of what
- * is not common.  (The core does the same in eqsel(), for each id anew.)
+ * is not common.  (The core does the same in eqsel(), for each id anew.)  But
+ * the column, of a partition say, may know some of all tenants only; the set
+ * is taken to have the same part of them.
  */
 static Selectivity
 part_in_set(VariableStatData *column, const RdaIdSet *set)
 {
+	double		tenants = rda_relations_count_tenants();
 	double		distinct;
 	double		others = set ? set->count : ASSUMED_COUNT;
 	double		found = 0;
@@ -168,6 +172,8 @@ part_in_set(VariableStatData *column, const RdaIdSet *set)
 	AttStatsSlot slot;
 
 	distinct = get_variable_numdistinct(column, &isdefault);
+	if (!isdefault && distinct < tenants)
+		others *= distinct / tenants;
 	if (HeapTupleIsValid(column->statsTuple))
 	{
 		uncommon -= ((Form_pg_statistic) GETSTRUCT(column->statsTuple))->stanullfrac;
@@ -186,7 +192,8 @@ part_in_set(VariableStatData *column, const RdaIdSet *set)
 			free_attstatsslot(&slot);
 		}
 	}
-	return found + Max(uncommon, 0) * Min(1, others / Max(distinct - common, 1));
+	return found +
+		Max(uncommon, 0) * Min(1, Max(others, 0) / Max(distinct - common, 1));
 }
 
 static Node *

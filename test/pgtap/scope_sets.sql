@@ -100,6 +100,7 @@ BEGIN
   FOREACH setting IN ARRAY string_to_array(settings, ' ') LOOP
     CASE setting
     WHEN 'parallel' THEN
+      PERFORM set_config('max_parallel_workers_per_gather', '2', true);
       PERFORM set_config(name, '0', true)
       FROM unnest(ARRAY['parallel_setup_cost', 'parallel_tuple_cost', 'min_parallel_table_scan_size', 'min_parallel_index_scan_size']) AS name;
     WHEN 'work_mem' THEN
