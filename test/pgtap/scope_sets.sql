@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(174);
+SELECT plan(179);
 
 -- A has 40 sub-entities more, B has 20; ann is a member of A1, B and every
 -- third of them. Half of all rows are A7's.
@@ -188,7 +188,7 @@ SELECT is(
 FROM (VALUES ('A', 't f f f t t'), ('B', 'f t f f t t'), ('ann', 'f f t f t t'), ('bob', 'f f f t t t'), ('A1', 'f f f f t t'), (NULL, 'f f f f t t')) AS cases (key, expected);
 
 -- How many rows the planner expects, and how many there are.
-CREATE FUNCTION test.expected_rows(key text, query text) RETURNS float LANGUAGE plpgsql
+CREATE FUNCTION test.planned(key text, query text, what text) RETURNS float LANGUAGE plpgsql
 AS $$
 DECLARE
   plan json;
@@ -197,14 +197,36 @@ BEGIN
   EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
   RAISE SQLSTATE 'TST00';
 EXCEPTION WHEN SQLSTATE 'TST00' THEN
-  RETURN plan #>> '{0,Plan,Plan Rows}';
+  RETURN plan #>> ARRAY['0', 'Plan', what];
 END
 $$;
 SELECT cmp_ok(
-  abs(ln(test.expected_rows(key, query) / test.rows('test_app', key, format('SELECT count(*) FROM (%s) AS q', query))::float)), '<', ln(2),
+  abs(ln(test.planned(key, query, 'Plan Rows') / test.rows('test_app', key, format('SELECT count(*) FROM (%s) AS q', query))::float)), '<', ln(2),
   format('%s under %s: the estimate is within 2 times', query, key))
 FROM (VALUES ('A'), ('B'), ('A7'), ('A1'), ('ann')) AS keys (key),
      (VALUES ('SELECT * FROM desk.plain'), ('SELECT * FROM desk.owned'), ('SELECT * FROM desk.parts'), ('SELECT * FROM desk.plain WHERE made < 5000')) AS queries (query);
+
+-- Partitions that know few of the tenants, and tell of one alone.
+SET LOCAL ROLE test_owner;
+ALTER TABLE desk.parts_0 ALTER tenant_id SET STATISTICS 1;
+ALTER TABLE desk.parts_1 ALTER tenant_id SET STATISTICS 1;
+ALTER TABLE desk.parts_2 ALTER tenant_id SET STATISTICS 1;
+ALTER TABLE desk.parts_3 ALTER tenant_id SET STATISTICS 1;
+ANALYZE desk.parts;
+RESET ROLE;
+ANALYZE revdesk.tenants;
+SELECT cmp_ok(
+  abs(ln(test.planned(key, 'SELECT * FROM desk.parts', 'Plan Rows') / test.rows('test_app', key, 'SELECT count(*) FROM desk.parts')::float)), '<', ln(2),
+  format('partitions with few statistics under %s: the estimate is within 2 times', key))
+FROM (VALUES ('A'), ('B'), ('ann')) AS keys (key);
+
+-- An index scan pays for each id of the array.
+SELECT cmp_ok(
+  test.planned('A', 'SELECT revdesk_scope_organization_tenants()', 'Total Cost'), '>',
+  1.9 * test.planned('B', 'SELECT revdesk_scope_organization_tenants()', 'Total Cost'), 'an array costs by its length: organizations');
+SELECT cmp_ok(
+  test.planned('ann', 'SELECT revdesk_scope_user_tenants()', 'Total Cost'), '>',
+  1.9 * test.planned('bob', 'SELECT revdesk_scope_user_tenants()', 'Total Cost'), 'an array costs by its length: users');
 
 SELECT * FROM finish();
 ROLLBACK;
