@@ -236,6 +236,31 @@ estimate_cost(SupportRequestCost *req)
 }
 
 /*
+ * Does the query ask for one tenant anyway?  Then an index needs no array, and
+ * its scan need not begin for each id of it.
+ */
+static bool
+is_compared(const RelOptInfo *rel, Node *column, Oid equals)
+{
+	ListCell   *cell;
+
+	foreach(cell, rel->baserestrictinfo)
+	{
+		Expr	   *clause = lfirst_node(RestrictInfo, cell)->clause;
+		List	   *args;
+
+		if (!IsA(clause, OpExpr) || ((OpExpr *) clause)->opno != equals ||
+			contain_volatile_functions((Node *) clause))
+			continue;
+		args = ((OpExpr *) clause)->args;
+		if ((equal(linitial(args), column) && !contain_var_clause(lsecond(args))) ||
+			(equal(lsecond(args), column) && !contain_var_clause(linitial(args))))
+			return true;
+	}
+	return false;
+}
+
+/*
  * The comparison that an index can use, exactly the same.
  */
 static Node *
@@ -252,6 +277,8 @@ derive_index_condition(SupportRequestIndexCondition *req)
 		!rda_array_keeps_order(req->root, req->index, req->indexcol))
 		return NULL;
 	column = list_nth(((FuncExpr *) req->node)->args, req->indexarg);
+	if (is_compared(req->index->rel, column, equals))
+		return NULL;
 	clause = equals_any(get_func_namespace(req->funcid), set, column);
 	if (clause == NULL)
 		return NULL;
