@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(193);
+SELECT plan(197);
 
 -- A has 40 sub-entities more, B has 20; ann is a member of A1, B and every
 -- third of them. Half of all rows are A7's.
@@ -231,6 +231,18 @@ SELECT cmp_ok(
 SELECT cmp_ok(
   test.planned('ann', 'SELECT revdesk_scope_user_tenants()', 'Total Cost'), '>',
   1.9 * test.planned('bob', 'SELECT revdesk_scope_user_tenants()', 'Total Cost'), 'an array costs by its length: users');
+
+-- A library that is newer than the functions in the database.
+ALTER EXTENSION revdesk_auth DROP FUNCTION revdesk_scope_in_organization(uuid);
+ALTER EXTENSION revdesk_auth DROP FUNCTION revdesk_scope_in_user_tenants(uuid);
+DROP FUNCTION revdesk_scope_in_organization(uuid), revdesk_scope_in_user_tenants(uuid);
+SELECT is(
+  test.rows('test_app', key, 'SELECT id FROM desk.plain AS p'), test.by_hand(key, 'SELECT id FROM desk.plain AS p'),
+  'without the member tests, before ALTER EXTENSION UPDATE: the right rows for ' || key)
+FROM (VALUES ('A'), ('ann')) AS keys (key);
+SELECT matches(
+  test.plan('test_app', key, 'SELECT id FROM desk.plain AS p'), 'ANY', 'and a comparison with the array: ' || key)
+FROM (VALUES ('A'), ('ann')) AS keys (key);
 
 SELECT * FROM finish();
 ROLLBACK;
