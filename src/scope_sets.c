@@ -49,6 +49,10 @@ PG_FUNCTION_INFO_V1(revdesk_scope_set_support);
  */
 #define DESCENT_OPERATORS 150
 
+/* An array of so many ids is not offered to an index for so many rows. */
+#define LARGE_COUNT 1000
+#define LARGE_PART 0.2
+
 /* The functions of a scope that is a set of tenants. */
 typedef struct ScopeSet
 {
@@ -196,22 +200,33 @@ part_in_set(VariableStatData *column, const RdaIdSet *set)
 		Max(uncommon, 0) * Min(1, Max(others, 0) / Max(distinct - common, 1));
 }
 
+/*
+ * The part of a relation's rows whose column, a uuid, is in the current set.
+ */
+static Selectivity
+part_of_rows(PlannerInfo *root, Node *column, int relation, Oid function,
+			 const RdaIdSet *set)
+{
+	Selectivity part = DEFAULT_EQ_SEL;
+	VariableStatData statistics;
+
+	examine_variable(root, column, relation, &statistics);
+	if (statistic_proc_security_check(&statistics, function))
+		part = part_in_set(&statistics, set);
+	ReleaseVariableStats(statistics);
+	CLAMP_PROBABILITY(part);
+	return part;
+}
+
 static Node *
 estimate_selectivity(SupportRequestSelectivity *req)
 {
 	const ScopeSet *set = set_of_function(req->funcid);
-	VariableStatData column;
 
 	if (set == NULL || list_length(req->args) != 1)
 		return NULL;
-	examine_variable(req->root, linitial(req->args), req->varRelid, &column);
-	if (column.vartype == UUIDOID &&
-		statistic_proc_security_check(&column, req->funcid))
-		req->selectivity = part_in_set(&column, current_tenants(set->scope));
-	else
-		req->selectivity = DEFAULT_EQ_SEL;
-	CLAMP_PROBABILITY(req->selectivity);
-	ReleaseVariableStats(column);
+	req->selectivity = part_of_rows(req->root, linitial(req->args), req->varRelid,
+									req->funcid, current_tenants(set->scope));
 	return (Node *) req;
 }
 
@@ -261,6 +276,18 @@ is_compared(const RelOptInfo *rel, Node *column, Oid equals)
 }
 
 /*
+ * Is the array too much of the table for an index?  To find that out, the core
+ * would estimate each id on its own, which takes longer than most queries.
+ */
+static bool
+is_most_of_table(SupportRequestIndexCondition *req, Node *column,
+				 const RdaIdSet *tenants)
+{
+	return tenants != NULL && tenants->count > LARGE_COUNT &&
+		part_of_rows(req->root, column, 0, req->funcid, tenants) > LARGE_PART;
+}
+
+/*
  * The comparison that an index can use, exactly the same.
  */
 static Node *
@@ -277,7 +304,8 @@ derive_index_condition(SupportRequestIndexCondition *req)
 		!rda_array_keeps_order(req->root, req->index, req->indexcol))
 		return NULL;
 	column = list_nth(((FuncExpr *) req->node)->args, req->indexarg);
-	if (is_compared(req->index->rel, column, equals))
+	if (is_compared(req->index->rel, column, equals) ||
+		is_most_of_table(req, column, current_tenants(set->scope)))
 		return NULL;
 	clause = equals_any(get_func_namespace(req->funcid), set, column);
 	if (clause == NULL)
