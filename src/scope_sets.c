@@ -51,7 +51,7 @@ PG_FUNCTION_INFO_V1(revdesk_scope_set_support);
 
 /* An array of so many ids is not offered to an index for so many rows. */
 #define LARGE_COUNT 1000
-#define LARGE_PART 0.2
+#define LARGE_PART (1.0 / 3)
 
 /* The functions of a scope that is a set of tenants. */
 typedef struct ScopeSet
