@@ -173,6 +173,7 @@ CASE
 
 attack 'R6', 'partitions and children by their own names, later and detached', <<'CASE';
 su> GRANT CREATE ON SCHEMA app TO owner
+su> GRANT EXECUTE ON FUNCTION revdesk_protect TO owner
 su> INSERT INTO revdesk.tenants (id, name) VALUES ('eeeeeeee-0000-0000-0000-000000000000', 'E')
 owner> CREATE TABLE app.parts_e (LIKE app.parts)
 owner> INSERT INTO app.parts_e (id, tenant_id, umbrella_id, body) SELECT 900, e, e, 'CANARY_E' FROM (VALUES ('eeeeeeee-0000-0000-0000-000000000000'::uuid)) AS v (e)

@@ -268,7 +268,7 @@ my @statements = (
 	[ tenant => q{INSERT INTO app.registrations (id, tenant_id, body) VALUES (1, '?', 'x')} ],
 	[ tenant => q{UPDATE app.docs SET tenant_id = '?'} ],
 	[ tenant => q{SELECT revdesk.is_umbrella_of(NULL, '?'), revdesk.is_umbrella_of('bbbbbbbb-0000-0000-0000-000000000000', '?')} ],
-	[ tenant => q{CREATE TEMP TABLE asked (tenant uuid, umbrella uuid); CREATE TRIGGER ask BEFORE INSERT ON asked FOR EACH ROW EXECUTE FUNCTION revdesk.set_umbrella('tenant', 'umbrella'); INSERT INTO asked VALUES ('?') RETURNING umbrella} ],
+	[ tenant => q{CREATE TEMP TABLE asked (tenant uuid, umbrella uuid) ON COMMIT DROP; CREATE TRIGGER ask BEFORE INSERT ON asked FOR EACH ROW EXECUTE FUNCTION revdesk.set_umbrella('tenant', 'umbrella'); INSERT INTO asked VALUES ('?') RETURNING umbrella} ],
 	[ umbrella => q{SELECT revdesk_create_sub_entity('?', 'x')} ],
 	[ umbrella => q{SELECT revdesk_create_key('x', 'organization', '?')} ],
 	[ umbrella => q{SELECT revdesk_limit_organization('?', 1)} ],
