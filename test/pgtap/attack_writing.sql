@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(74);
+SELECT plan(75);
 ALTER TABLE desk.calls ALTER tenant_id SET DEFAULT md5('B')::uuid;
 CREATE VIEW desk.calls_view WITH (security_invoker = true) AS SELECT * FROM desk.calls;
 CREATE VIEW desk.owners_view AS SELECT * FROM desk.calls;
@@ -43,6 +43,7 @@ FROM (VALUES
   ('attack W3: moving a row away from row to row', $$UPDATE desk.calls SET (tenant_id, label) = (SELECT test.id('B'), 'x')$$, '42501'),
   ('attack W4: ON CONFLICT DO UPDATE hitting another''s row', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET label = 'x'$$, '42501'),
   ('attack W4: the same with a WHERE that lets nothing through', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET label = 'x' WHERE false$$, '42501'),
+  ('attack W4: the same with a WHERE that tells what is there', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET label = 'x' WHERE 1 / (calls.label <> 'B')::integer = 1$$, '42501'),
   ('attack W4: the same taking the tenant along', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET tenant_id = EXCLUDED.tenant_id$$, '42501'),
   ('attack W4: ON CONFLICT DO NOTHING', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT DO NOTHING$$, '0 rows'),
   ('attack W4: ON CONFLICT moving one''s own row', $$INSERT INTO desk.calls VALUES (2, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET tenant_id = test.id('B')$$, '42501'),
