@@ -132,7 +132,7 @@ RESET SESSION AUTHORIZATION;
 
 -- Code of a table's owner that runs for somebody else manages nothing.
 CREATE FUNCTION app.trap(i integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE
-AS $$ BEGIN RAISE NOTICE 'in the trap: %', app.undone('SELECT revdesk_create_organization(''x'')'); RETURN i; END $$;
+AS $$ BEGIN RAISE NOTICE 'in the trap: %', app.undone('SELECT public.revdesk_create_organization(''x'')'); RETURN i; END $$;
 GRANT CREATE ON SCHEMA app TO regress_owner;
 GRANT EXECUTE ON FUNCTION revdesk_create_organization TO regress_owner;
 SET ROLE regress_owner;

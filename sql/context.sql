@@ -16,7 +16,8 @@ COMMIT;
 CREATE FUNCTION app.attempts(setting text, value text) RETURNS TABLE (attempt text, outcome text)
 LANGUAGE sql
 AS $$
-  SELECT statement, app.try(format(statement, setting, value))
+  -- Before 17 an error has the name as it was written.
+  SELECT statement, replace(app.try(format(statement, setting, value)), upper(setting), setting)
   FROM unnest(ARRAY[
     'SET %1$s = %2$L',
     'SET SESSION %1$s = %2$L',
@@ -269,11 +270,11 @@ RESET ROLE;
 -- A parallel operation cannot set it.
 SET min_parallel_table_scan_size = 0;
 SET parallel_setup_cost = 0;
-SET force_parallel_mode = on;
+SET :force_parallel = on;
 CREATE FUNCTION app.login_in_parallel(name text) RETURNS void
 LANGUAGE plpgsql PARALLEL SAFE
 AS $$ BEGIN PERFORM revdesk_authenticate(app.token(name)); END $$;
 SELECT app.try('SELECT app.login_in_parallel(''a1'')');
-RESET force_parallel_mode;
+RESET :force_parallel;
 RESET parallel_setup_cost;
 RESET min_parallel_table_scan_size;

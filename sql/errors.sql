@@ -37,10 +37,10 @@ ROLLBACK;
 RESET ROLE;
 CREATE FUNCTION app.wrongly_safe() RETURNS void LANGUAGE plpgsql PARALLEL SAFE
 AS $$ BEGIN PERFORM revdesk_authenticate(app.token('a1')); END $$;
-SET force_parallel_mode = on;
+SET :force_parallel = on;
 SELECT app.wrongly_safe();
 \echo :SQLSTATE
-RESET force_parallel_mode;
+RESET :force_parallel;
 SET ROLE regress_app;
 
 -- 42501: a row of another tenant is written.

@@ -24,12 +24,12 @@ WHERE classid = 'pg_proc'::regclass AND deptype = 'e'
 ORDER BY member COLLATE "C";
 
 -- Tables, views and the schema.  Indexes, types, constraints and TOAST tables
--- belong to their tables.
+-- belong to their tables.  MAINTAIN, which is there from 17 on, comes after.
 SELECT member,
        (SELECT string_agg(CASE grantee WHEN 0 THEN 'PUBLIC' WHEN owner THEN 'owner' ELSE pg_get_userbyid(grantee) END
                           || '=' || privileges, ', ' ORDER BY grantee DESC)
         FROM (SELECT grantee, string_agg(privilege_type, '+' ORDER BY privilege_type) AS privileges
-              FROM aclexplode(acl) GROUP BY grantee) AS by_grantee) AS acl,
+              FROM aclexplode(acl) WHERE privilege_type <> 'MAINTAIN' GROUP BY grantee) AS by_grantee) AS acl,
        row_security, comment IS NOT NULL AS comment
 FROM pg_depend
 CROSS JOIN LATERAL pg_describe_object(classid, objid, 0) AS member
@@ -42,6 +42,15 @@ CROSS JOIN LATERAL (
 ) AS object (acl, owner, comment, row_security)
 WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'revdesk_auth')
 ORDER BY member COLLATE "C";
+
+-- MAINTAIN is the owner's alone.
+SELECT relname, grantee
+FROM pg_depend
+JOIN pg_class ON pg_class.oid = objid
+CROSS JOIN LATERAL aclexplode(relacl)
+WHERE classid = 'pg_class'::regclass AND deptype = 'e'
+  AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'revdesk_auth')
+  AND privilege_type = 'MAINTAIN' AND grantee <> relowner;
 
 -- Members of other kinds.
 SELECT member

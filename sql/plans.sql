@@ -71,7 +71,19 @@ EXPLAIN (COSTS OFF) DELETE FROM app.full_orders WHERE created = 1;
 EXPLAIN (COSTS OFF) SELECT * FROM app.plain WHERE note LIKE 'note 1%';
 -- Partitions that hold nothing of the tenant's are not touched.
 EXPLAIN (COSTS OFF) SELECT * FROM app.parts;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT count(*) FROM app.parts;
+-- From 18 on numbers of rows have decimals.
+CREATE FUNCTION pg_temp.explain_analyze(query text) RETURNS SETOF text
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  line text;
+BEGIN
+  FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || query LOOP
+    RETURN NEXT replace(line, '.00 ', ' ');
+  END LOOP;
+END
+$$;
+SELECT pg_temp.explain_analyze('SELECT count(*) FROM app.parts') AS plan;
 COMMIT;
 
 \echo -- organization
@@ -138,7 +150,7 @@ EXPLAIN (COSTS OFF) SELECT * FROM app.orders WHERE CASE WHEN revdesk_scope_visib
 EXPLAIN (COSTS OFF) SELECT * FROM app.orders WHERE COALESCE(revdesk_scope_visible(tenant_id), true);
 EXPLAIN (VERBOSE, COSTS OFF) SELECT revdesk_scope_visible(tenant_id) FROM app.orders WHERE revdesk_scope_visible(tenant_id);
 EXPLAIN (COSTS OFF) SELECT id FROM app.orders ORDER BY revdesk_scope_visible(tenant_id);
-EXPLAIN (COSTS OFF) SELECT tenant_id, count(*) FROM app.orders GROUP BY tenant_id HAVING revdesk_scope_visible(tenant_id);
+EXPLAIN (COSTS OFF) SELECT id, count(*) FROM app.orders GROUP BY id, tenant_id HAVING revdesk_scope_visible(tenant_id);
 EXPLAIN (COSTS OFF) SELECT * FROM app.orders AS a LEFT JOIN app.orders AS b ON a.id = b.id AND revdesk_scope_visible(b.tenant_id);
 -- Arguments that are no columns: nothing to gain.
 EXPLAIN (COSTS OFF) SELECT * FROM app.orders WHERE revdesk_scope_visible(COALESCE(tenant_id, owner_id));
@@ -151,7 +163,7 @@ SET ROLE regress_app;
 -- One generic plan after another, as the scope changes; the right rows each
 -- time.  A sub-entity's orders are 50, A's 1,500, B's 1,500.
 SET plan_cache_mode = force_generic_plan;
-PREPARE q AS SELECT count(*), count(DISTINCT tenant_id) AS tenants FROM app.full_orders;
+PREPARE q AS SELECT count(*), right(min(tenant_id::text), 2) AS first, right(max(tenant_id::text), 2) AS last FROM app.full_orders;
 BEGIN;
 SELECT revdesk_authenticate(app.token('a1')) \g /dev/null
 EXPLAIN (COSTS OFF) EXECUTE q;

@@ -7,6 +7,9 @@ RESET ROLE;
 DROP SCHEMA IF EXISTS app CASCADE;
 TRUNCATE revdesk.tenants, revdesk.users, revdesk.memberships, revdesk.api_keys;
 
+-- What forces parallel plans is called so from 16 on.
+SELECT CASE WHEN current_setting('server_version_num')::integer < 160000 THEN 'force_parallel_mode' ELSE 'debug_parallel_query' END AS force_parallel \gset
+
 SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'regress_app') AS make_roles \gset
 \if :make_roles
   CREATE ROLE regress_app;

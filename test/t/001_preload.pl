@@ -101,7 +101,7 @@ for my $preload (0, 1)
 		no_context('DISCARD ALL', "$with: $where, DISCARD ALL");
 		no_context(
 			'SET max_parallel_workers_per_gather = 2; SET parallel_setup_cost = 0; '
-			  . 'SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET force_parallel_mode = on',
+			  . 'SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET ' . force_parallel($node) . ' = on',
 			"$with: $where, parallel workers");
 		is((query($node, 'postgres', as_key('a1', $rows)))[0], '10', "$with: $where: a key works");
 		$node->safe_psql('postgres',

@@ -50,7 +50,7 @@ my %ways = (
 	'parallel, by index' => "$parallel SET enable_seqscan = off;",
 	'parallel, no worker free' => "$parallel SET max_parallel_workers = 0;",
 	'parallel, one worker free' => "$parallel SET max_parallel_workers = 1;",
-	'forced parallel' => "$serial SET force_parallel_mode = on;",
+	'forced parallel' => "$serial SET " . force_parallel($node) . " = on;",
 	'serial, JIT' => "SET max_parallel_workers_per_gather = 0; $jit",
 	'parallel, JIT' => "$parallel $jit");
 

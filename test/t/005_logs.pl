@@ -141,6 +141,8 @@ auto_explain.log_nested_statements = on
 auto_explain.log_analyze = on
 auto_explain.log_triggers = on
 CONF
+# From 16 on it logs parameters, of statements inside too.
+$node->append_conf('postgresql.conf', 'auto_explain.log_parameter_max_length = 0') unless $node->pg_version < 16;
 $node->restart;
 logged();
 for my $key ('a0', 'a1', 'c1', '00', '10')

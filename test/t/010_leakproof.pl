@@ -44,7 +44,7 @@ AS $$ BEGIN RAISE NOTICE 'SEEN uuid %', $1; RETURN true; END $$;
 CREATE FUNCTION scratch.leak2(text, text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 0.0000001
 AS $$ BEGIN RAISE NOTICE 'SEEN % %', $1, $2; RETURN true; END $$;
 CREATE OPERATOR scratch.<<< (LEFTARG = text, RIGHTARG = text, FUNCTION = scratch.leak2, RESTRICT = scalarltsel);
-CREATE OPERATOR scratch.=== (LEFTARG = text, RIGHTARG = text, FUNCTION = scratch.leak2, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES, COMMUTATOR = OPERATOR(scratch.===));
+CREATE OPERATOR scratch.=== (LEFTARG = text, RIGHTARG = text, FUNCTION = scratch.leak2, RESTRICT = eqsel, JOIN = eqjoinsel, MERGES, COMMUTATOR = OPERATOR(scratch.===));
 CREATE OPERATOR scratch.~~~ (LEFTARG = text, RIGHTARG = text, FUNCTION = scratch.leak2, RESTRICT = contsel, JOIN = contjoinsel);
 SQL
 

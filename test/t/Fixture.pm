@@ -15,6 +15,7 @@ our @EXPORT = qw(
   token key_hash
   install_extension make_data
   as_key query query_ok refused
+  force_parallel
 );
 
 # A key's token: its name, two hexadecimal digits, sixteen times.
@@ -29,6 +30,13 @@ sub key_hash
 	my $name = shift;
 	require Digest::SHA;
 	return Digest::SHA::sha256_hex(token($name));
+}
+
+# The setting that forces parallel plans: it is called so from 16 on.
+sub force_parallel
+{
+	my $node = shift;
+	return $node->pg_version < 16 ? 'force_parallel_mode' : 'debug_parallel_query';
 }
 
 sub install_extension
