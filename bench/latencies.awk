@@ -11,6 +11,7 @@
 #	cost	a measured statement's: the transaction's latency minus that of
 #			the base's transaction, divided by the number of such statements.
 #			Both are means of the faster nine tenths.
+#	total	the cost of all measured statements of a transaction together
 #	raw		a measured statement's latency; pgbench's mean
 #
 # A statement that took no time was not executed (the other branch of an \if).
@@ -51,7 +52,9 @@ END {
 		if (transactions[number] < 2 || transactions[base] < 2)
 			continue
 		n = count[number]
-		say(number, "cost", (typical(number) - typical(base)) / n)
+		total = typical(number) - typical(base)
+		say(number, "cost", total / n)
+		say(number, "total", total)
 		say(number, "raw", 1000 * sum[number] / n)
 	}
 }

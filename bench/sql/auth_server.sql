@@ -4,6 +4,7 @@
 SELECT concat_ws(E'\t',
                  CASE WHEN query LIKE '%revdesk_authenticate(%' THEN 'auth_revdesk'
                       WHEN query LIKE '%bench.authenticate(%' THEN 'auth_plpgsql'
+                      WHEN query LIKE '%bench.authenticate_noting(%' THEN 'auth_noting'
                       ELSE 'auth_lookup' END,
                  'server',
                  round((mean_exec_time * 1000)::numeric, 4))
