@@ -24,6 +24,7 @@
 #define CUT "..."
 #define CUT_LEN (sizeof(CUT) - 1)
 #define CONSTANT ":constvalue"
+#define NODE_DUMP ":stmt_len"
 
 #define HEX "0123456789abcdefABCDEF"
 #define BASE64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
@@ -106,7 +107,8 @@ rda_mask_is_due(const char *text)
 			strstr(text, signs[i].text) != NULL)
 			return true;
 	}
-	return strstr(text, CUT) != NULL || strstr(text, CONSTANT) != NULL;
+	return strstr(text, CUT) != NULL || strstr(text, CONSTANT) != NULL ||
+		strstr(text, NODE_DUMP) != NULL;
 }
 
 static void
@@ -253,6 +255,40 @@ mask_constants(char *text)
 }
 
 /*
+ * Mask keys in which a node dump breaks its line, as those of utility statements
+ * do from PostgreSQL 16 on.
+ */
+static void
+mask_wrapped(char *text)
+{
+	for (char *eol = strchr(text, '\n'); eol != NULL; eol = strchr(eol + 1, '\n'))
+	{
+		char		joined[2 * RDA_TOKEN_LEN + 1];
+		char	   *places[2 * RDA_TOKEN_LEN];
+		Size		len = 0;
+		char	   *c = eol;
+
+		while (c > text && (Size) (eol - c) < RDA_TOKEN_LEN && !isspace((unsigned char) c[-1]))
+			c--;
+		for (; *c != '\0' && len < lengthof(places); c++)
+		{
+			if (c == eol)
+				c += strspn(eol, " \t\n");
+			if (*c == '\0' || isspace((unsigned char) *c))
+				break;
+			places[len] = c;
+			joined[len++] = *c;
+		}
+		joined[len] = '\0';
+
+		for (Size i = 0; i < lengthof(signs); i++)
+			mask_sign(joined, &signs[i]);
+		for (Size i = 0; i < len; i++)
+			*places[i] = joined[i];
+	}
+}
+
+/*
  * Mask the keys in a text.
  */
 void
@@ -260,6 +296,8 @@ rda_mask(char *text)
 {
 	if (!rda_mask_is_due(text))
 		return;
+	if (strstr(text, NODE_DUMP) != NULL)
+		mask_wrapped(text);
 	for (Size i = 0; i < lengthof(signs); i++)
 		mask_sign(text, &signs[i]);
 	mask_remainders(text);
