@@ -16,7 +16,7 @@ OBJS = \
 	src/ddl_command.o src/settings.o src/predicate.o \
 	src/request.o src/error_rewrite.o src/read_only.o src/log_mask.o src/log_limit.o src/hooks.o \
 	src/usage_report.o src/usage_worker.o src/write_count.o \
-	src/scope_sets.o src/scope_support.o \
+	src/scope_sets.o src/scope_support.o src/scope_pruning.o \
 	src/revdesk_auth.o
 
 # The install script is its parts, in this order.  Those of NEW_SQL_PARTS have

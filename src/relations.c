@@ -7,8 +7,8 @@
  * needs no change of role, and leaves nothing for auto_explain or
  * debug_print_plan to print.
  *
- * Every scan sees the latest committed state (and the transaction's own
- * changes), whatever the snapshot of the transaction: a key that was revoked
+ * Every scan that decides something sees the latest committed state (and the
+ * transaction's own changes), whatever the snapshot of the transaction: a key that was revoked
  * must not be accepted in a REPEATABLE READ transaction that began before.
  * That is what the catalog snapshot gives: GetCatalogSnapshot() takes a new
  * one for each scan of a table that has no catcache, and unlike
@@ -112,14 +112,16 @@ on_relcache_invalidation(Datum arg, Oid relation)
 }
 
 /*
- * Begin a scan for the rows whose indexed column equals key.
+ * Begin a scan for the rows whose indexed column equals key, as a snapshot
+ * shows them; NULL stands for the latest committed state.
  *
  * equal: the equality function of the column's type.  The index may find rows
  * that differ (a hash index has collisions): compare.  End it with
  * rda_scan_end(); an error ends it by itself.
  */
 void
-rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal, Datum key)
+rda_scan_begin_at(RdaScan *scan, RdaIndex index, RegProcedure equal, Datum key,
+				  Snapshot snapshot)
 {
 	RdaTable	table = indexes[index].table;
 	ScanKeyData scankey;
@@ -133,10 +135,18 @@ rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal, Datum key)
 	scan->index = index_open(index_oids[index], AccessShareLock);
 
 	scan->slot = table_slot_create(scan->table, NULL);
-	scan->snapshot = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(scan->table)));
+	if (snapshot == NULL)
+		snapshot = GetCatalogSnapshot(RelationGetRelid(scan->table));
+	scan->snapshot = RegisterSnapshot(snapshot);
 	scan->scan = rda_index_beginscan(scan->table, scan->index, scan->snapshot, 1);
 	ScanKeyInit(&scankey, 1, indexes[index].equality, equal, key);
 	index_rescan(scan->scan, &scankey, 1, NULL, 0);
+}
+
+void
+rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal, Datum key)
+{
+	rda_scan_begin_at(scan, index, equal, key, NULL);
 }
 
 /*

@@ -68,6 +68,8 @@ typedef struct RdaScan
 
 extern void rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal,
 						   Datum key);
+extern void rda_scan_begin_at(RdaScan *scan, RdaIndex index, RegProcedure equal,
+							  Datum key, Snapshot snapshot);
 extern TupleTableSlot *rda_scan_next(RdaScan *scan);
 extern void rda_scan_end(RdaScan *scan);
 extern void rda_relations_read_limits(TupleTableSlot *row, AttrNumber first,

@@ -18,6 +18,7 @@
 #include "hooks.h"
 #include "log_limit.h"
 #include "relations.h"
+#include "scope_pruning.h"
 #include "scope_support.h"
 #include "secret.h"
 #include "shmem.h"
@@ -47,6 +48,7 @@ _PG_init(void)
 	rda_context_init();
 	rda_hooks_init();
 	rda_scope_support_init();
+	rda_scope_pruning_init();
 
 	/* Last, when every setting of ours has its name. */
 	MarkGUCPrefixReserved("revdesk");

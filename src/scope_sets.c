@@ -97,6 +97,21 @@ set_of_function(Oid function)
 }
 
 /*
+ * Is this one of the member tests?  Not one of the same name only: a function
+ * with planner support is a superuser's.
+ */
+bool
+rda_scope_is_set_member_test(Oid function)
+{
+	const ScopeSet *set;
+
+	if (!OidIsValid(get_func_support(function)))
+		return false;
+	set = set_of_function(function);
+	return set != NULL && strcmp(get_func_name(function), set->member) == 0;
+}
+
+/*
  * column = ANY (array())
  */
 static Node *

@@ -394,6 +394,59 @@ rda_user_tenants(const pg_uuid_t *user_id)
 	return keep_set(&user_tenants, user_id, set, generation);
 }
 
+/*
+ * Read the uuids in one column of the rows that an index finds, as a snapshot
+ * shows them, into ids, where there is room for so many.  Returns how many there
+ * are, or a number beyond room.
+ */
+static int
+read_ids_at(RdaIndex index, const pg_uuid_t *key, AttrNumber column,
+			Snapshot snapshot, pg_uuid_t *ids, int room)
+{
+	RdaScan		scan;
+	TupleTableSlot *row;
+	int			count = 0;
+
+	rda_scan_begin_at(&scan, index, F_UUID_EQ, UUIDPGetDatum(key), snapshot);
+	while (count <= room && (row = rda_scan_next(&scan)) != NULL)
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(row, column, &isnull);
+
+		if (count < room)
+			ids[count] = *DatumGetUUIDP(value);
+		count++;
+	}
+	rda_scan_end(&scan);
+	return count;
+}
+
+/*
+ * An organization and all its sub-entities as a snapshot shows them, read anew.
+ *
+ * ids has room for room > 0.  Returns how many there are, or a number beyond
+ * room, when ids is undefined.
+ */
+int
+rda_organization_tenants_at(const pg_uuid_t *umbrella_id, Snapshot snapshot,
+							pg_uuid_t *ids, int room)
+{
+	ids[0] = *umbrella_id;
+	return 1 + read_ids_at(RDA_TENANTS_BY_UMBRELLA, umbrella_id, Anum_tenants_id,
+						   snapshot, ids + 1, room - 1);
+}
+
+/*
+ * The same for the tenants that a user is a member of, with suspended ones.
+ */
+int
+rda_user_tenants_at(const pg_uuid_t *user_id, Snapshot snapshot,
+					pg_uuid_t *ids, int room)
+{
+	return read_ids_at(RDA_MEMBERSHIPS_BY_USER, user_id,
+					   Anum_memberships_tenant_id, snapshot, ids, room);
+}
+
 bool
 rda_id_set_contains(const RdaIdSet *set, const pg_uuid_t *id)
 {

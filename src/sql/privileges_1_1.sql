@@ -2,7 +2,8 @@
 
 -- PUBLIC may run policies, and what the planner makes of them.
 GRANT EXECUTE ON FUNCTION
-  @extschema@.revdesk_scope_in_organization(uuid), @extschema@.revdesk_scope_in_user_tenants(uuid)
+  @extschema@.revdesk_scope_in_organization(uuid), @extschema@.revdesk_scope_in_user_tenants(uuid),
+  @extschema@.revdesk_scope_tenant(integer, integer, uuid)
 TO PUBLIC;
 
 -- A trigger calls it, for whoever may delete.

@@ -25,3 +25,10 @@ COMMENT ON FUNCTION @extschema@.revdesk_scope_in_user_tenants(uuid) IS
 
 ALTER FUNCTION @extschema@.revdesk_scope_organization_tenants() SUPPORT @extschema@.revdesk_scope_set_support;
 ALTER FUNCTION @extschema@.revdesk_scope_user_tenants() SUPPORT @extschema@.revdesk_scope_set_support;
+
+-- For the planner, which asks for each of them on its own (scope_pruning.c).
+CREATE FUNCTION @extschema@.revdesk_scope_tenant(place integer, places integer, otherwise uuid) RETURNS uuid
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'revdesk_scope_tenant';
+COMMENT ON FUNCTION @extschema@.revdesk_scope_tenant(integer, integer, uuid) IS
+  'Scopes organization and user: the tenant in this place, null if there is none; otherwise, if there are more tenants than places. For the pruning of partitions.';

@@ -54,7 +54,7 @@ SELECT is(
    WHERE has_function_privilege('test_other', oid, 'EXECUTE') AND nspname <> 'revdesk'),
   'revdesk_access() revdesk_authenticate() revdesk_authenticate(text) revdesk_context() revdesk_deauthenticate() revdesk_environment() revdesk_key_id() revdesk_scope() '
   'revdesk_scope_in_organization(uuid) revdesk_scope_in_user_tenants(uuid) '
-  'revdesk_scope_organization() revdesk_scope_organization_tenants() revdesk_scope_readable_up(uuid,uuid) revdesk_scope_sub_entity() revdesk_scope_user() '
+  'revdesk_scope_organization() revdesk_scope_organization_tenants() revdesk_scope_readable_up(uuid,uuid) revdesk_scope_sub_entity() revdesk_scope_tenant(integer,integer,uuid) revdesk_scope_user() '
   'revdesk_scope_user_tenants() revdesk_scope_visible(uuid,uuid,uuid) revdesk_scope_walk_up() revdesk_session_started() revdesk_tenant_id() revdesk_umbrella_id() revdesk_user_id()',
   'X06: what PUBLIC may call in the extension''s schema');
 SELECT is(
