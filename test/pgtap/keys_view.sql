@@ -24,7 +24,7 @@ FROM (VALUES
 ) AS cases (key, expected);
 
 SELECT is(
-  test.rows('test_app', 'A1', 'SELECT row_to_json(keys)::jsonb - ''created_at'' FROM revdesk_keys AS keys'),
+  test.rows('test_app', 'A1', 'SELECT jsonb_set(row_to_json(keys)::jsonb - ''created_at'', ''{last_used_at}'', ''null'', false) FROM revdesk_keys AS keys'),
   (jsonb_build_object(
     'key_id', test.key_id('A1'), 'name', 'A1', 'scope', 'sub_entity', 'tenant_id', test.id('A1'), 'user_id', NULL,
     'access', 'write', 'environment', 'production', 'hint', right(test.token('A1'), 4), 'created_by', NULL)

@@ -42,7 +42,8 @@ FROM (VALUES
 
 SELECT is(
   (SELECT string_agg(severity || ' ' || message, '') FROM revdesk_lint() WHERE code = 'KEY_NO_EXPIRY'), 'low 24 live keys never expire', 'KEY_NO_EXPIRY');
-SELECT is((SELECT severity FROM revdesk_lint() WHERE code = 'NOT_PRELOADED'), 'medium', 'NOT_PRELOADED') WHERE revdesk.usage_dropped() IS NULL;
+SELECT is(
+  (SELECT severity FROM revdesk_lint() WHERE code = 'NOT_PRELOADED'), CASE WHEN revdesk.usage_dropped() IS NULL THEN 'medium' END, 'NOT_PRELOADED');
 SELECT is(
   ARRAY(SELECT v FROM unnest(ARRAY[150019, 150020, 160015, 170011, 170012, 180006, 180007, 190000]) AS v WHERE revdesk.lacks_fixes(v)),
   ARRAY[150019, 160015, 170011, 180006], 'SERVER_TOO_OLD: minor releases that lack fixes');
