@@ -95,7 +95,7 @@ sub exhaust_all
 		$wrong = "not so: $stdout" if $fired && $stdout ne '';
 		$wrong .= other_errors($stderr);
 	}
-	is(substr($wrong, 0, 1000) . ($points > 0 ? 'some' : 'no') . ' points', 'some points', "$kind, $name: $points points");
+	is(substr($wrong, 0, 1000) . ($points > 0 ? 'some' : 'no') . ' points', 'some points', "threat C06: $kind, $name: $points points");
 	$total += $points;
 	return;
 }
@@ -168,8 +168,9 @@ is($wrong, '', 'malloc, first of a connection');
 cmp_ok($fresh, '>', 10, "malloc, first of a connection: $fresh points");
 $total += $fresh;
 
-unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|TRAP:|FATAL/, 'no backend was lost');
-note("points $total");
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_locks WHERE pid <> pg_backend_pid() AND locktype IN ('relation', 'transactionid', 'advisory')"), '0', 'threat C06: no lock is left');
+unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|TRAP:|FATAL/, 'threat C06: no backend was lost');
+note("counted $total allocations failed");
 $node->stop;
 # PostgreSQL describes all of its memory there each time.
 unlink $node->logfile if Test::More->builder->is_passing;
