@@ -5,7 +5,8 @@
  *
  * The input: a byte of choices, then request.headers, request.jwt.claims and
  * request.path, separated by NUL.  With the choice PLAIN the first is the value
- * of X-Api-Key instead.
+ * of X-Api-Key instead.  With NESTED what would be the headers is the value of a
+ * header, and none of it counts.
  */
 #include "../../src/http.c"
 #include "../../src/json_pick.c"
@@ -20,6 +21,7 @@
 #define PROXIES 0x03
 #define SESSIONS 0x04
 #define PLAIN 0x08
+#define NESTED 0x10
 
 extern int	LLVMFuzzerTestOneInput(const uint8 *data, size_t size);
 
@@ -122,6 +124,18 @@ rda_authenticate_act_for(const RdaContext *context)
 	REQUIRE(sessions_believed);
 	REQUIRE(context->user_id.present && !context->key_id.present);
 	acted = true;
+}
+
+bool
+rda_replay_lag_is_high(void)
+{
+	return false;
+}
+
+RdaConcealed
+rda_statement_conceal(void)
+{
+	return RDA_CONCEALED;
 }
 
 const RdaContext *
@@ -349,10 +363,25 @@ plain_headers(void)
 	return key;
 }
 
+/* Make the headers the value of one; returns whether they are JSON at all. */
+static bool
+nest_headers(void)
+{
+	StringInfoData json;
+
+	if (settings[0] == NULL || !is_json(settings[0]))
+		return false;
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"x\": %s}", settings[0]);
+	settings[0] = json.data;
+	return true;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 {
 	const char *sent = NULL;
+	bool		nested = false;
 
 	if (size == 0)
 		return 0;
@@ -361,6 +390,8 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 	take_settings(data + 1, size - 1);
 	if (data[0] & PLAIN)
 		sent = plain_headers();
+	if (data[0] & NESTED)
+		nested = nest_headers();
 	key_used = address_used = response_headers = NULL;
 	acted = false;
 	process.lxid++;
@@ -377,6 +408,7 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 		REQUIRE(rda_authenticate_is_address(address_used) &&
 				strstr(unescape(settings[0]), address_used) != NULL);
 	REQUIRE(key_used == NULL || !acted);
+	REQUIRE(key_used == NULL || !nested);
 	stub_free_all();
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 
@@ -94,6 +95,21 @@ char *
 pstrdup(const char *in)
 {
 	return add_chunk(strdup(in));
+}
+
+/* A new list each time. */
+List *
+lappend(List *list, void *datum)
+{
+	List	   *longer = palloc0(sizeof(List));
+
+	longer->type = T_List;
+	longer->length = longer->max_length = list_length(list) + 1;
+	longer->elements = palloc(longer->length * sizeof(ListCell));
+	for (int i = 0; i < list_length(list); i++)
+		longer->elements[i] = list->elements[i];
+	lfirst(&longer->elements[longer->length - 1]) = datum;
+	return longer;
 }
 
 void
