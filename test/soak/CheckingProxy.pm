@@ -15,6 +15,8 @@ use Socket qw(SOCK_STREAM);
 
 # new(socket => path to listen on, server => path of the server's socket,
 #   journal => file for what is found, names => function,
+#   begins => what the first statement is like after which the client asks
+#   what is to be counted,
 #   keys => [ { name, token, allowed, writes } ])
 #
 # names yields the names in an answer; allowed is a hash of those that a key may
@@ -52,6 +54,7 @@ sub accept_forever
 		$self->{client} = $client;
 		eval { $self->serve };
 		$self->note("proxy $@") if $@ && $@ !~ /^end of stream/;
+		$self->note("counted $self->{counts}{$_} $_") for sort keys %{ $self->{counts} };
 		POSIX::_exit(0);
 	}
 }
@@ -139,20 +142,49 @@ sub start
 	return 1;
 }
 
-# Report what an answer must not hold.
-sub check
+# Has an answer an error in it?
+sub is_error
+{
+	my $answer = shift;
+	while (length $answer)
+	{
+		my ($type, $length) = unpack 'aN', $answer;
+		return 1 if $type eq 'E';
+		substr($answer, 0, 1 + $length) = '';
+	}
+	return 0;
+}
+
+# Report what an answer must not hold.  Returns whether it holds what it may.
+sub look
 {
 	my ($self, $answer, $sql) = @_;
 	my $allowed = $self->{key} ? $self->{key}{allowed} : {};
+	my $shown = 0;
 	for my $name ($self->{names}->($answer))
 	{
 		if ($allowed->{$name})
 		{
+			$shown = 1;
 			$self->{seen}{$name}++ or $self->note("seen $name");
 			next;
 		}
 		$self->note('LEAK ' . ($self->{key} ? $self->{key}{name} : 'no key') . " sees $name: $sql");
 	}
+	return $shown;
+}
+
+# The same for a statement; those under a key are counted, when the client has
+# begun.
+sub check
+{
+	my ($self, $answer, $sql) = @_;
+	my $shown = $self->look($answer, $sql);
+	$self->{counting} ||= $sql =~ $self->{begins};
+	return unless $self->{key} && $self->{counting};
+	$self->{counts}{statements}++;
+	$self->{counts}{failed} += is_error($answer);
+	$self->{counts}{shown} += $shown;
 	return;
 }
 
@@ -183,7 +215,7 @@ sub run
 	if ($sql =~ /\AROLLBACK\b/i)
 	{
 		my $answer = $self->query($self->end);
-		$self->check($answer, $sql);
+		$self->look($answer, $sql);
 		delete $self->{key};
 		return $answer;
 	}

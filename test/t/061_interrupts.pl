@@ -91,17 +91,22 @@ SELECT count(*) FROM hits;
 SQL
 }
 
-cmp_ok(shoot('pg_cancel_backend', $storm, 0.004), '>=', $storm / 2, "$storm cancellations");
-cmp_ok(shoot('pg_terminate_backend', $terminations, 0.04), '>=', $terminations / 2, "$terminations terminations");
+my $cancelled = shoot('pg_cancel_backend', $storm, 0.004);
+cmp_ok($cancelled, '>=', $storm / 2, 'cancellations');
+my $terminated = shoot('pg_terminate_backend', $terminations, 0.04);
+cmp_ok($terminated, '>=', $terminations / 2, 'terminations');
+my $killed = 0;
 for my $round (1 .. $kills)
 {
 	$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = 'api' AND state = 'active'") or die 'no client is active';
 	my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE usename = 'api' ORDER BY random() LIMIT 1");
-	kill 'KILL', $pid;
+	$killed += kill 'KILL', $pid;
 	# Everybody is sent away, and let in again.
 	$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)") or die 'the server does not come back';
 }
-ok($node->poll_query_until('postgres', 'SELECT true'), "$kills kills");
+ok($node->poll_query_until('postgres', 'SELECT true'), 'kills');
+my $ended = () = slurp_file($node->logfile) =~ /terminated by signal 9/g;
+is($ended, $killed, 'each was one');
 
 append_to_file("$folder/stop", '');
 is(waitpid($_, 0) == $_ && $?, 0, 'a client ran to the end') for @clients;
@@ -114,6 +119,9 @@ query_ok($node, 'postgres', as_key('b0', 'SELECT count(*) FROM app.docs'), '20',
 my @crashes = slurp_file($node->logfile) =~ /terminated by signal (\d+)/g;
 is_deeply([ grep { $_ != 9 } @crashes ], [], 'no backend was lost but those that were killed');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|stuck spinlock/, 'no panic');
-note("interrupts $storm cancelled, $terminations terminated, $kills killed");
+note("counted $cancelled cancellations");
+note("counted $terminated terminations");
+note("counted $killed kills (SIGKILL)");
+note("counted $looks transactions that went on");
 $node->stop;
 done_testing();
