@@ -92,3 +92,40 @@ SELECT pg_sleep(0.4);
 SELECT now() < expires_at AS now_says_valid FROM revdesk.api_keys WHERE name = 'key a0';
 SELECT app.try(format('SELECT revdesk_authenticate(%L), revdesk_deauthenticate()', app.token('a0')));
 COMMIT;
+
+-- Where a key was found is remembered, and never believed: it may have been
+-- revoked, moved, or deleted, another may lie there, or the table end before.
+\set login 'SELECT app.try(format(''SELECT revdesk_authenticate(%L), revdesk_deauthenticate()'', app.token(''a2'')))'
+:login;
+UPDATE revdesk.api_keys SET revoked_at = now() WHERE key_hash = sha256(app.token('a2')::bytea);
+:login;
+UPDATE revdesk.api_keys SET revoked_at = NULL WHERE key_hash = sha256(app.token('a2')::bytea);
+:login;
+VACUUM FULL revdesk.api_keys;
+:login;
+SET session_replication_role = replica;
+INSERT INTO revdesk.api_keys (key_hash, scope, tenant_id, name)
+SELECT sha256(('revdesk_' || md5('late' || i))::bytea), 'sub_entity', 'eeeeeeee-0000-0000-0000-000000000002', 'late' || i FROM generate_series(1, 2000) AS i;
+RESET session_replication_role;
+CREATE TEMP TABLE place AS SELECT ctid AS at FROM revdesk.api_keys WHERE name = 'late1';
+\set login 'SELECT app.try(format(''SELECT revdesk_authenticate(%L), revdesk_deauthenticate()'', ''revdesk_'' || md5(:''key'')))'
+\set key late1
+:login;
+\set key late2000
+:login;
+SELECT pg_relation_size('revdesk.api_keys') AS before \gset
+SET session_replication_role = replica;
+DELETE FROM revdesk.api_keys WHERE name ~ '^late';
+RESET session_replication_role;
+VACUUM revdesk.api_keys;
+SELECT pg_relation_size('revdesk.api_keys') < :before AS ends_before;
+:login;
+SET session_replication_role = replica;
+INSERT INTO revdesk.api_keys (key_hash, scope, tenant_id, name)
+SELECT sha256(('revdesk_' || md5('other' || i))::bytea), 'sub_entity', 'eeeeeeee-0000-0000-0000-000000000002', 'other' || i FROM generate_series(1, 2000) AS i;
+RESET session_replication_role;
+SELECT api_keys.name ~ '^other' AS another_lies_there FROM revdesk.api_keys, place WHERE api_keys.ctid = at;
+\set key late1
+:login;
+\set key other1
+:login;

@@ -103,7 +103,7 @@ ROLLBACK;
 EXECUTE login;
 BEGIN;
 ALTER INDEX revdesk.api_keys_key_hash_idx RENAME TO away;
-EXECUTE login;
+SELECT revdesk_authenticate('revdesk_b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1');
 ROLLBACK;
 EXECUTE login;
 

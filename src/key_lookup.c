@@ -5,6 +5,12 @@
  * The digests are unique by a constraint, and found by a hash index beside it,
  * which touches fewer pages than the constraint's own: with a million keys that
  * is a quarter of the whole authentication.
+ *
+ * Each backend remembers where keys that it found lately lie, and looks there
+ * first.  That is a hint and no more: the row that is there now, if it has the
+ * digest, is the key as it is now, since digests are unique; and else the index
+ * is asked.  A busy key costs no probe, and backends do not meet on the pages of
+ * the index.
  */
 #include "postgres.h"
 
@@ -78,6 +84,54 @@ has_digest(TupleTableSlot *row, const uint8 digest[RDA_DIGEST_LEN])
 						 RDA_DIGEST_LEN);
 }
 
+/* A part of the digest, to tell whose place it is, and where the row begins. */
+typedef struct Place
+{
+	uint32		tag;			/* 0 for none */
+	ItemPointerData place;
+} Place;
+
+#define PLACES 1024
+
+static Place places[PLACES];
+
+/*
+ * The place that a digest would have among the remembered ones.
+ */
+static Place *
+remembered(const uint8 digest[RDA_DIGEST_LEN], uint32 *tag)
+{
+	uint32		slot;
+
+	memcpy(&slot, digest, sizeof(slot));
+	memcpy(tag, digest + sizeof(slot), sizeof(*tag));
+	return &places[slot % PLACES];
+}
+
+/*
+ * Take the row if it is the key that has this digest.
+ */
+static bool
+take_row(TupleTableSlot *row, const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
+{
+	slot_getsomeattrs(row, Anum_api_keys_last_read);
+	if (!has_digest(row, digest))
+		return false;
+	unpack_key(row, key);
+	return true;
+}
+
+static bool
+find_at(ItemPointerData place, const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
+{
+	RdaScan		scan;
+	TupleTableSlot *row = rda_scan_at(&scan, RDA_API_KEYS, &place);
+	bool		found = row != NULL && take_row(row, digest, key);
+
+	rda_scan_end(&scan);
+	return found;
+}
+
 /*
  * Find the key whose token has this digest.
  *
@@ -95,7 +149,12 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 	}			wanted;
 	RdaScan		scan;
 	TupleTableSlot *row;
+	uint32		tag;
+	Place	   *hint = remembered(digest, &tag);
 	bool		found = false;
+
+	if (tag != 0 && hint->tag == tag && find_at(hint->place, digest, key))
+		return true;
 
 	SET_VARSIZE(&wanted, sizeof(wanted.data));
 	memcpy(VARDATA(&wanted), digest, RDA_DIGEST_LEN);
@@ -103,12 +162,9 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 	rda_scan_begin(&scan, RDA_API_KEYS_BY_HASH, F_BYTEAEQ,
 				   PointerGetDatum(&wanted));
 	while (!found && (row = rda_scan_next(&scan)) != NULL)
-	{
-		slot_getsomeattrs(row, Anum_api_keys_last_read);
-		found = has_digest(row, digest);
-		if (found)
-			unpack_key(row, key);
-	}
+		found = take_row(row, digest, key);
+	if (found)
+		*hint = (Place) {tag, scan.place};
 	rda_scan_end(&scan);
 	return found;
 }

@@ -30,6 +30,7 @@
 #include "catalog/pg_class.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -112,6 +113,22 @@ on_relcache_invalidation(Datum arg, Oid relation)
 }
 
 /*
+ * snapshot: NULL for what is committed now.
+ */
+static void
+open_table(RdaScan *scan, RdaTable table, Snapshot snapshot)
+{
+	memset(scan, 0, sizeof(RdaScan));
+	if (!OidIsValid(table_oids[table]))
+		table_oids[table] = find_relation(table_names[table]);
+	scan->table = table_open(table_oids[table], AccessShareLock);
+	scan->slot = table_slot_create(scan->table, NULL);
+	if (snapshot == NULL)
+		snapshot = GetCatalogSnapshot(RelationGetRelid(scan->table));
+	scan->snapshot = RegisterSnapshot(snapshot);
+}
+
+/*
  * Begin a scan for the rows whose indexed column equals key, as a snapshot
  * shows them; NULL stands for the latest committed state.
  *
@@ -123,21 +140,13 @@ void
 rda_scan_begin_at(RdaScan *scan, RdaIndex index, RegProcedure equal, Datum key,
 				  Snapshot snapshot)
 {
-	RdaTable	table = indexes[index].table;
 	ScanKeyData scankey;
 
-	if (!OidIsValid(table_oids[table]))
-		table_oids[table] = find_relation(table_names[table]);
-	scan->table = table_open(table_oids[table], AccessShareLock);
-
+	open_table(scan, indexes[index].table, snapshot);
 	if (!OidIsValid(index_oids[index]))
 		index_oids[index] = find_relation(indexes[index].name);
 	scan->index = index_open(index_oids[index], AccessShareLock);
 
-	scan->slot = table_slot_create(scan->table, NULL);
-	if (snapshot == NULL)
-		snapshot = GetCatalogSnapshot(RelationGetRelid(scan->table));
-	scan->snapshot = RegisterSnapshot(snapshot);
 	scan->scan = rda_index_beginscan(scan->table, scan->index, scan->snapshot, 1);
 	ScanKeyInit(&scankey, 1, indexes[index].equality, equal, key);
 	index_rescan(scan->scan, &scankey, 1, NULL, 0);
@@ -155,17 +164,50 @@ rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal, Datum key)
 TupleTableSlot *
 rda_scan_next(RdaScan *scan)
 {
-	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot) ?
-		scan->slot : NULL;
+	ItemPointer place;
+
+	while ((place = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
+	{
+		scan->place = *place;	/* before the fetch follows a HOT chain */
+		if (index_fetch_heap(scan->scan, scan->slot))
+			return scan->slot;
+	}
+	return NULL;
+}
+
+/*
+ * Look, without an index, at a place where a scan found a row before.  Returns
+ * the row that is there now, which may be another one, or NULL.  End with
+ * rda_scan_end() in any case.
+ */
+TupleTableSlot *
+rda_scan_at(RdaScan *scan, RdaTable table, ItemPointer place)
+{
+	bool		call_again = false;
+
+	open_table(scan, table, NULL);
+	scan->place = *place;
+
+	/* The table may have become shorter; while we have it open it does not. */
+	if (ItemPointerGetBlockNumber(place) >= RelationGetNumberOfBlocks(scan->table))
+		return NULL;
+	scan->fetch = table_index_fetch_begin(scan->table);
+	return table_index_fetch_tuple(scan->fetch, place, scan->snapshot, scan->slot,
+								   &call_again, NULL) ? scan->slot : NULL;
 }
 
 void
 rda_scan_end(RdaScan *scan)
 {
-	index_endscan(scan->scan);
+	if (scan->fetch != NULL)
+		table_index_fetch_end(scan->fetch);
+	if (scan->index != NULL)
+	{
+		index_endscan(scan->scan);
+		index_close(scan->index, AccessShareLock);
+	}
 	UnregisterSnapshot(scan->snapshot);
 	ExecDropSingleTupleTableSlot(scan->slot);
-	index_close(scan->index, AccessShareLock);
 	table_close(scan->table, AccessShareLock);
 }
 

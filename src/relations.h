@@ -56,14 +56,16 @@ typedef enum RdaIndex
 #define Anum_api_keys_rate_limit 11 /* the first of the limits' columns */
 #define Anum_api_keys_last_read 15
 
-/* A scan of one of the tables; see rda_scan_begin(). */
+/* A scan of one of the tables; see rda_scan_begin() and rda_scan_at(). */
 typedef struct RdaScan
 {
 	Relation	table;
-	Relation	index;
 	Snapshot	snapshot;
-	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	Relation	index;			/* NULL for one place, as scan is */
+	IndexScanDesc scan;
+	struct IndexFetchTableData *fetch; /* of one place */
+	ItemPointerData place;		/* where the index says that the row is */
 } RdaScan;
 
 extern void rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal,
@@ -71,6 +73,8 @@ extern void rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal,
 extern void rda_scan_begin_at(RdaScan *scan, RdaIndex index, RegProcedure equal,
 							  Datum key, Snapshot snapshot);
 extern TupleTableSlot *rda_scan_next(RdaScan *scan);
+extern TupleTableSlot *rda_scan_at(RdaScan *scan, RdaTable table,
+								   ItemPointer place);
 extern void rda_scan_end(RdaScan *scan);
 extern void rda_relations_read_limits(TupleTableSlot *row, AttrNumber first,
 									  RdaLimits *limits);
