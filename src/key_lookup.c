@@ -133,6 +133,18 @@ find_at(ItemPointerData place, const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 }
 
 /*
+ * Keys that are to be rejected are looked for in the index each time, as unknown
+ * ones are, so that time does not tell them apart.
+ */
+static bool
+is_live(const RdaKey *key)
+{
+	return !key->revoked &&
+		(TIMESTAMP_IS_NOEND(key->expires_at) ||
+		 key->expires_at > GetCurrentTimestamp());
+}
+
+/*
  * Find the key whose token has this digest.
  *
  * Returns false, leaving *key as it was, if there is none.  allowed_networks
@@ -153,7 +165,8 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 	Place	   *hint = remembered(digest, &tag);
 	bool		found = false;
 
-	if (tag != 0 && hint->tag == tag && find_at(hint->place, digest, key))
+	if (tag != 0 && hint->tag == tag && find_at(hint->place, digest, key) &&
+		is_live(key))
 		return true;
 
 	SET_VARSIZE(&wanted, sizeof(wanted.data));
@@ -163,7 +176,7 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 				   PointerGetDatum(&wanted));
 	while (!found && (row = rda_scan_next(&scan)) != NULL)
 		found = take_row(row, digest, key);
-	if (found)
+	if (found && is_live(key))
 		*hint = (Place) {tag, scan.place};
 	rda_scan_end(&scan);
 	return found;

@@ -394,7 +394,11 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 		nested = nest_headers();
 	key_used = address_used = response_headers = NULL;
 	acted = false;
+#if PG_VERSION_NUM >= 170000
+	process.vxid.lxid++;
+#else
 	process.lxid++;
+#endif
 
 	if (authenticate())
 		check_success();

@@ -222,7 +222,7 @@ unlike($texts{$_}, qr/a1{6}/, "threat L07: at DEBUG5, form $_: not a byte in vai
 # What was to be masked had been there.
 my $stars = qr/revdesk_\*{28}/;
 like($texts{log}, qr/statement: SELECT revdesk_authenticate\('${stars}a1a1'\)/, 'threat L11: log_statement');
-like($texts{log}, qr/duration: .* revdesk_authenticate\(\$1\)[^\n]*\n[^\n]*parameters: \$1 = '${stars}b1b1'/s, 'threat L11: a parameter');
+like($texts{log}, qr/duration: .* revdesk_authenticate\(\$1\)[^\n]*\n[^\n]*[Pp]arameters: \$1 = '${stars}b1b1'/s, 'threat L11: a parameter');
 like($texts{log}, qr/CONTEXT: .*with parameters: \$1 = '${stars}b1b1'/, 'a parameter at an error');
 like($texts{log}, qr/STATEMENT:  SELECT '${stars}a1a1'::uuid/, 'the statement of an error');
 like($texts{csv}, qr/,"SELECT '${stars}a1a1'::uuid",/, 'the same in CSV');

@@ -371,7 +371,7 @@ CASE
 # REINDEX, in whoever's transaction that is.
 attack 'G23', 'switching the context of an administrator through an index of one\'s own', <<'CASE';
 a> CREATE FUNCTION mine.trap(i integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
-  BEGIN PERFORM revdesk_deauthenticate(); PERFORM revdesk_authenticate('${KEY_B}'); RAISE NOTICE 'trapped %', revdesk_tenant_id(); RETURN i; END $$
+  BEGIN PERFORM public.revdesk_deauthenticate(); PERFORM public.revdesk_authenticate('${KEY_B}'); RAISE NOTICE 'trapped %', public.revdesk_tenant_id(); RETURN i; END $$
 a> CREATE TABLE mine.bait (i integer)
 a> INSERT INTO mine.bait SELECT generate_series(1, 10)
 a> CREATE INDEX trap ON mine.bait (mine.trap(i))

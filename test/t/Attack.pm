@@ -64,7 +64,8 @@ sub attack_begin
 {
 	my (@settings) = @_;
 	$node = PostgreSQL::Test::Cluster->new('attacked');
-	$node->init;
+	# The cases have texts in all scripts.
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 	$node->append_conf('postgresql.conf', join "\n", 'max_prepared_transactions = 5', 'max_worker_processes = 16', @settings, '');
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE DATABASE template');
