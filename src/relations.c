@@ -28,9 +28,11 @@
 #include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -212,12 +214,19 @@ rda_scan_end(RdaScan *scan)
 }
 
 /*
- * Is the extension installed in this database?
+ * Is the extension installed in this database?  If so, it stays while this
+ * transaction lasts: DROP EXTENSION waits here, before it locks the first table
+ * in an order of its own, which would make a deadlock.
  */
 bool
-rda_relations_exist(void)
+rda_relations_hold(void)
 {
-	return OidIsValid(get_extension_oid("revdesk_auth", true));
+	Oid			extension = get_extension_oid("revdesk_auth", true);
+
+	if (!OidIsValid(extension))
+		return false;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	return get_extension_oid("revdesk_auth", true) == extension;
 }
 
 /*

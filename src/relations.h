@@ -78,7 +78,7 @@ extern TupleTableSlot *rda_scan_at(RdaScan *scan, RdaTable table,
 extern void rda_scan_end(RdaScan *scan);
 extern void rda_relations_read_limits(TupleTableSlot *row, AttrNumber first,
 									  RdaLimits *limits);
-extern bool rda_relations_exist(void);
+extern bool rda_relations_hold(void);
 extern uint64 rda_relations_generation(void);
 extern double rda_relations_count_tenants(void);
 extern void rda_relations_init(void);

@@ -312,7 +312,7 @@ rda_usage_worker_main(Datum arg)
 	pgstat_report_activity(STATE_RUNNING, "writing revdesk.key_usage");
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
-	if (rda_relations_exist())
+	if (rda_relations_hold())
 		flush_here();
 	else
 	{
