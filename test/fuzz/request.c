@@ -265,7 +265,7 @@ is_in_headers(const char *key)
 
 	if (strstr(text, key) != NULL)
 		return true;
-	len = pg_b64_encode(key, strlen(key) / 3 * 3, encoded, sizeof(encoded) - 1);
+	len = pg_b64_encode((const void *) key, strlen(key) / 3 * 3, encoded, sizeof(encoded) - 1);
 	if (len < 0)
 		return false;
 	encoded[len] = '\0';

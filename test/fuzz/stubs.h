@@ -9,6 +9,8 @@
 #ifndef STUBS_H
 #define STUBS_H
 
+#include "pg_compat.h"
+
 /* The last error that was raised. */
 typedef struct StubError
 {
@@ -27,6 +29,6 @@ extern void stub_free_all(void);
 #define REQUIRE(condition) \
 	do { if (!(condition)) stub_broken(#condition, __FILE__, __LINE__); } while (0)
 
-extern void stub_broken(const char *promise, const char *file, int line) pg_attribute_noreturn();
+pg_noreturn extern void stub_broken(const char *promise, const char *file, int line);
 
 #endif							/* STUBS_H */
