@@ -8,9 +8,9 @@
  *
  * Locking: a hash table in partitions, a lock each.  To add or remove an entry
  * hold its partition's lock exclusively; to find one, shared: that keeps the
- * entry in place.  Its numbers are atomics, its address has a spinlock.  To go
- * through the whole table hold all locks, taken in order.  No lock is held
- * across palloc, ereport(ERROR) or any catalog access.
+ * entry in place.  Its numbers are atomics, its address has a spinlock.  Who goes
+ * through the whole table (Walk) holds all locks, taken in order, but for a short
+ * time only.  No lock is held across palloc, ereport(ERROR) or any catalog access.
  *
  * When the table is full, a key that has no entry yet is not counted ("dropped"
  * counts these), and one that has limits cannot be admitted: the caller must
@@ -34,6 +34,11 @@
 #include "usage.h"
 
 #define PARTITIONS 64
+
+/* After so many entries a walk lets others in, for so many microseconds. */
+#define WALK_STEP 1000
+#define WALK_PAUSE 100
+
 #define LAST_USED_PRECISION 1000	/* microseconds */
 
 typedef struct EntryKey
@@ -58,6 +63,14 @@ typedef struct Shared
 	pg_atomic_uint64 dropped;
 	pg_atomic_uint32 flushing;	/* is a flush under way? */
 } Shared;
+
+/* A way through all entries. */
+typedef struct Walk
+{
+	HASH_SEQ_STATUS status;
+	LWLockMode	mode;
+	int			passed;
+} Walk;
 
 /* An entry in the file. */
 typedef struct Dumped
@@ -95,6 +108,44 @@ unlock_all(void)
 {
 	for (int i = PARTITIONS; --i >= 0;)
 		LWLockRelease(&shared->locks[i].lock);
+}
+
+static void
+walk_begin(Walk *walk, LWLockMode mode)
+{
+	walk->mode = mode;
+	walk->passed = 0;
+	lock_all(mode);
+	hash_seq_init(&walk->status, entries);
+}
+
+/*
+ * The next entry, which stays in place until the one after it is asked for; in
+ * exclusive mode it may be removed.  NULL, and no lock held, after the last.
+ *
+ * An entry is passed at most once, and those all are that stay there meanwhile.
+ */
+static Entry *
+walk_next(Walk *walk)
+{
+	Entry	   *entry;
+
+	/*
+	 * Between two buckets the place is a number, which stays right: a table
+	 * in partitions splits no bucket.
+	 */
+	if (walk->passed >= WALK_STEP && walk->status.curEntry == NULL)
+	{
+		unlock_all();
+		pg_usleep(WALK_PAUSE);
+		lock_all(walk->mode);
+		walk->passed = 0;
+	}
+	walk->passed++;
+	entry = hash_seq_search(&walk->status);
+	if (entry == NULL)
+		unlock_all();
+	return entry;
 }
 
 static void
@@ -292,22 +343,20 @@ RdaUsage *
 rda_usage_read(Oid database, int *count)
 {
 	RdaUsage   *usages;
-	HASH_SEQ_STATUS status;
+	Walk		walk;
 	Entry	   *entry;
 
 	*count = 0;
 	if (shared == NULL)
 		return NULL;
 	usages = palloc_extended(rda_guc_max_tracked_keys * sizeof(RdaUsage), MCXT_ALLOC_HUGE);
-	lock_all(LW_SHARED);
-	hash_seq_init(&status, entries);
-	while ((entry = hash_seq_search(&status)) != NULL)
+	walk_begin(&walk, LW_SHARED);
+	while ((entry = walk_next(&walk)) != NULL)
 	{
 		if ((!OidIsValid(database) || entry->key.database == database) &&
 			*count < rda_guc_max_tracked_keys)
 			read_entry(entry, &usages[(*count)++]);
 	}
-	unlock_all();
 	return usages;
 }
 
@@ -375,23 +424,21 @@ rda_usage_end_flush(const RdaUsage *flushed, int count)
 void
 rda_usage_forget(Oid database)
 {
-	HASH_SEQ_STATUS status;
+	Walk		walk;
 	Entry	   *entry;
 	RdaUsage	usage;
 
 	if (!OidIsValid(database) &&
 		hash_get_num_entries(entries) <= rda_guc_max_tracked_keys / 4 * 3)
 		return;
-	lock_all(LW_EXCLUSIVE);
-	hash_seq_init(&status, entries);
-	while ((entry = hash_seq_search(&status)) != NULL)
+	walk_begin(&walk, LW_EXCLUSIVE);
+	while ((entry = walk_next(&walk)) != NULL)
 	{
 		read_entry(entry, &usage);
 		if (OidIsValid(database) ? usage.database == database :
 			!rda_usage_has_counts(&usage) && rda_bucket_is_idle(&entry->bucket))
 			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
 	}
-	unlock_all();
 }
 
 static bool

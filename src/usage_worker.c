@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -48,7 +49,11 @@
 /* Longer than this a worker does not wait for a lock. */
 #define LOCK_TIMEOUT "1s"
 
+/* So many keys are written by one statement. */
+#define BATCH 1000
+
 PG_FUNCTION_INFO_V1(revdesk_is_usage_worker);
+PG_FUNCTION_INFO_V1(revdesk_add_counts);
 
 pg_noreturn PGDLLEXPORT void rda_usage_launcher_main(Datum arg);
 PGDLLEXPORT void rda_usage_worker_main(Datum arg);
@@ -218,27 +223,56 @@ rda_usage_launcher_main(Datum arg)
 }
 
 /*
- * Add the counts of one key to its row of the current hour.
+ * Leave those that have something to write.  Returns how many.
+ */
+static int
+keep_counted(RdaUsage *usages, int count)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (rda_usage_has_counts(&usages[i]))
+			usages[kept++] = usages[i];
+	}
+	return kept;
+}
+
+/*
+ * Add the counts of up to BATCH keys to their rows of the current hour.
  */
 static void
-write_usage(SPIPlanPtr plan, const RdaUsage *usage)
+write_batch(SPIPlanPtr plan, const RdaUsage *usages, int count)
 {
-	Datum		counts[RDA_COUNTS];
+	Datum		ids[BATCH];
+	Datum		counts[BATCH * RDA_COUNTS];
+	Datum		last_used[BATCH];
+	Datum		addresses[BATCH];
+	bool		not_used[BATCH];
+	bool		not_known[BATCH];
+	int			dims[2] = {count, RDA_COUNTS};
+	int			lower_bounds[2] = {1, 1};
 	Datum		values[4];
-	char		nulls[4] = {' ', ' ', ' ', ' '};
 
-	for (int i = 0; i < RDA_COUNTS; i++)
-		counts[i] = rda_usage_count_datum(usage->counts[i]);
-	values[0] = UUIDPGetDatum(&usage->id);
-	values[1] = PointerGetDatum(construct_array(counts, RDA_COUNTS, INT8OID, 8,
-												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[2] = TimestampTzGetDatum(usage->last_used);
-	if (usage->last_used == 0)
-		nulls[2] = 'n';
-	values[3] = CStringGetTextDatum(usage->last_address);
-	if (usage->last_address[0] == '\0')
-		nulls[3] = 'n';
-	if (SPI_execute_plan(plan, values, nulls, false, 0) < 0)
+	for (int i = 0; i < count; i++)
+	{
+		ids[i] = UUIDPGetDatum(&usages[i].id);
+		for (int j = 0; j < RDA_COUNTS; j++)
+			counts[i * RDA_COUNTS + j] = rda_usage_count_datum(usages[i].counts[j]);
+		last_used[i] = TimestampTzGetDatum(usages[i].last_used);
+		not_used[i] = usages[i].last_used == 0;
+		addresses[i] = CStringGetTextDatum(usages[i].last_address);
+		not_known[i] = usages[i].last_address[0] == '\0';
+	}
+	values[0] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN,
+												false, TYPALIGN_CHAR));
+	values[1] = PointerGetDatum(construct_md_array(counts, NULL, 2, dims, lower_bounds,
+												   INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[2] = PointerGetDatum(construct_md_array(last_used, not_used, 1, dims, lower_bounds,
+												   TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[3] = PointerGetDatum(construct_md_array(addresses, not_known, 1, dims, lower_bounds,
+												   TEXTOID, -1, false, TYPALIGN_INT));
+	if (SPI_execute_plan(plan, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not write usage");
 }
 
@@ -248,20 +282,28 @@ write_usage(SPIPlanPtr plan, const RdaUsage *usage)
 static void
 flush_here(void)
 {
-	static Oid	types[] = {UUIDOID, INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID};
+	static Oid	types[] = {UUIDARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID};
 	int			count;
 	RdaUsage   *usages;
 	SPIPlanPtr	plan;
+	MemoryContext batch;
+	MemoryContext old;
 
 	usages = rda_usage_read(MyDatabaseId, &count);
+	count = keep_counted(usages, count);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	plan = SPI_prepare("SELECT revdesk.add_usage($1, $2, $3, $4)", lengthof(types), types);
-	for (int i = 0; i < count; i++)
+	batch = AllocSetContextCreate(CurrentMemoryContext, "revdesk_auth batch",
+								  ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(batch);
+	for (int i = 0; i < count; i += BATCH)
 	{
-		if (rda_usage_has_counts(&usages[i]))
-			write_usage(plan, &usages[i]);
+		write_batch(plan, &usages[i], Min(BATCH, count - i));
+		MemoryContextReset(batch);
+		CHECK_FOR_INTERRUPTS();
 	}
+	MemoryContextSwitchTo(old);
 	SPI_execute(psprintf("SELECT revdesk.audit_expiries(%d), revdesk.expire_usage(%d), revdesk.expire_audit(%d)",
 						 rda_guc_audit_retention, rda_guc_usage_retention,
 						 rda_guc_audit_retention),
@@ -330,6 +372,20 @@ revdesk_is_usage_worker(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(MyBgworkerEntry != NULL &&
 				   strcmp(MyBgworkerEntry->bgw_function_name, WORKER_MAIN) == 0);
+}
+
+/*
+ * SQL: revdesk.add_counts(a bigint, b bigint) returns bigint: their sum, or the
+ * largest bigint.
+ */
+Datum
+revdesk_add_counts(PG_FUNCTION_ARGS)
+{
+	int64		sum;
+
+	if (pg_add_s64_overflow(PG_GETARG_INT64(0), PG_GETARG_INT64(1), &sum))
+		sum = PG_INT64_MAX;
+	PG_RETURN_INT64(sum);
 }
 
 /*

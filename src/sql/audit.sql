@@ -140,22 +140,22 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION revdesk.audit_denials(wanted uuid, denied bigint[]) RETURNS void
+CREATE FUNCTION revdesk.audit_denials(key_ids uuid[], counts bigint[]) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   INSERT INTO revdesk.audit_log (action, target, tenant_id, user_id, by_role, address, details)
   SELECT CASE WHEN keys.id IS NULL THEN 'unknown.rejected' ELSE 'key.rejected' END,
-         wanted, keys.tenant_id, keys.user_id, 'background worker', NULL,
-         (SELECT jsonb_object_agg(reason.name, counts.denied)
-          FROM unnest(ARRAY['unknown', 'revoked', 'expired', 'environment', 'network', 'user', 'tenant', 'limit'],
-                      audit_denials.denied) AS counts (name, denied),
-               LATERAL (SELECT counts.name) AS reason
-          WHERE counts.denied > 0)
-  FROM (SELECT) AS one LEFT JOIN revdesk.api_keys AS keys ON keys.id = wanted
-  WHERE EXISTS (SELECT FROM unnest(audit_denials.denied) AS count WHERE count > 0);
+         used.key_id, keys.tenant_id, keys.user_id, 'background worker', NULL,
+         (SELECT jsonb_object_agg(reason.name, counts[n][2 + reason.number])
+          FROM unnest(ARRAY['unknown', 'revoked', 'expired', 'environment', 'network', 'user', 'tenant', 'limit'])
+               WITH ORDINALITY AS reason (name, number)
+          WHERE counts[n][2 + reason.number] > 0)
+  FROM unnest(key_ids) WITH ORDINALITY AS used (key_id, n)
+       LEFT JOIN revdesk.api_keys AS keys ON keys.id = used.key_id
+  WHERE 0 < ANY (counts[n:n][3:]);
 END;
-COMMENT ON FUNCTION revdesk.audit_denials(uuid, bigint[]) IS
-  'Logs how often a key was rejected since the last time, by reason. For the background worker.';
+COMMENT ON FUNCTION revdesk.audit_denials(uuid[], bigint[]) IS
+  'Logs how often keys were rejected since the last time, by reason. counts: as of revdesk.add_usage(). For the background worker.';
 
 -- From a day before the last expiry that is logged on, so that none is missed
 -- however long nothing was written.

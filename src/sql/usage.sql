@@ -24,19 +24,20 @@ COMMENT ON COLUMN revdesk.key_usage.writes IS 'Transactions among the requests t
 CREATE INDEX key_usage_bucket_idx ON revdesk.key_usage (bucket);
 
 CREATE FUNCTION revdesk.add_counts(a bigint, b bigint) RETURNS bigint
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-RETURN a + LEAST(b, 9223372036854775807 - a);
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'revdesk_add_counts';
 COMMENT ON FUNCTION revdesk.add_counts(bigint, bigint) IS
   'The sum of two counts, or the largest bigint: an error would keep the worker from writing all the others.';
 
-CREATE FUNCTION revdesk.add_usage(key_id uuid, counts bigint[], last_used_at timestamptz, last_address text)
+CREATE FUNCTION revdesk.add_usage(key_ids uuid[], counts bigint[], last_used timestamptz[], last_addresses text[])
 RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   INSERT INTO revdesk.key_usage AS usage
-  VALUES (add_usage.key_id, date_trunc('hour', now(), 'UTC'), counts[1],
-          counts[3], counts[4], counts[5], counts[6], counts[7], counts[8], counts[9], counts[10],
-          add_usage.last_used_at, add_usage.last_address, counts[2])
+  SELECT used.key_id, date_trunc('hour', now(), 'UTC'), counts[n][1],
+         counts[n][3], counts[n][4], counts[n][5], counts[n][6], counts[n][7], counts[n][8], counts[n][9], counts[n][10],
+         used.last_used_at, used.last_address, counts[n][2]
+  FROM unnest(key_ids, last_used, last_addresses) WITH ORDINALITY AS used (key_id, last_used_at, last_address, n)
   ON CONFLICT (key_id, bucket) DO UPDATE
   SET requests = revdesk.add_counts(usage.requests, excluded.requests),
       denied_unknown = revdesk.add_counts(usage.denied_unknown, excluded.denied_unknown),
@@ -50,10 +51,10 @@ BEGIN ATOMIC
       last_used_at = GREATEST(usage.last_used_at, excluded.last_used_at),
       last_address = COALESCE(excluded.last_address, usage.last_address),
       writes = revdesk.add_counts(usage.writes, excluded.writes);
-  SELECT revdesk.audit_denials(add_usage.key_id, counts[3:]);
+  SELECT revdesk.audit_denials(key_ids, counts);
 END;
-COMMENT ON FUNCTION revdesk.add_usage(uuid, bigint[], timestamptz, text) IS
-  'Adds counts to the row of the current hour: requests, writes, and denied in the order of the columns. For the background worker.';
+COMMENT ON FUNCTION revdesk.add_usage(uuid[], bigint[], timestamptz[], text[]) IS
+  'Adds counts to each key''s row of the current hour. counts: a row for each key, of requests, writes, and denied in the order of the columns. For the background worker.';
 
 CREATE FUNCTION revdesk.expire_usage(minutes integer) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp

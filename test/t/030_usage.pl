@@ -233,6 +233,42 @@ $node->reload;
 ok(settle($node, 'other'), 'and made again');
 is($node->safe_psql('other', 'SELECT sum(requests) FROM revdesk.key_usage'), '3', 'counts from new');
 unlike(slurp_file($node->logfile, $offset), qr/PANIC|TRAP|terminated by signal|exit code 1\b.*exit code 1\b/s, 'no crash, no loop of errors');
+
+# More keys than one statement writes, and than a look at the counters takes at once.
+sql(<<'SQL');
+INSERT INTO revdesk.api_keys (name, key_hash, scope, tenant_id, revoked_at)
+SELECT i, sha256(('revdesk_' || md5('crowd' || i))::bytea), 'organization', 'aaaaaaaa-0000-0000-0000-000000000000', CASE i % 10 WHEN 0 THEN now() END
+FROM generate_series(1, 3500) AS i
+SQL
+my $use_crowd = <<'SQL';
+DO $$
+BEGIN
+	FOR i IN 1 .. 3500 LOOP
+		FOR j IN 0 .. i % 3 LOOP
+			BEGIN
+				PERFORM revdesk_authenticate('revdesk_' || md5('crowd' || i));
+				PERFORM revdesk_deauthenticate();
+			EXCEPTION WHEN invalid_authorization_specification THEN NULL;
+			END;
+		END LOOP;
+	END LOOP;
+END $$
+SQL
+my $wrong = <<'SQL';
+SELECT count(*) FROM revdesk.api_keys AS keys LEFT JOIN revdesk.key_usage AS usage ON usage.key_id = keys.id
+WHERE keys.name ~ '^[0-9]+$'
+GROUP BY keys.id, keys.name, keys.revoked_at
+HAVING (sum(requests), sum(denied_revoked))
+	IS DISTINCT FROM (CASE WHEN revoked_at IS NULL THEN times ELSE 0 END, CASE WHEN revoked_at IS NULL THEN 0 ELSE times END)
+SQL
+for my $times (1, 2)
+{
+	sql($use_crowd);
+	ok(flush_now($node), 'a crowd: flushed');
+	is(sql($wrong =~ s/times/$times * (1 + name::int % 3)/gr), '', 'each key has its own counts');
+}
+is(sql("SELECT count(*), min(details::text) FROM revdesk.audit_log WHERE action = 'key.rejected' AND target IN (SELECT id::text FROM revdesk.api_keys WHERE name = '3490')"),
+	'2|{"revoked": 2}', 'and its own rejections in the audit log');
 $node->stop;
 
 # The table full.

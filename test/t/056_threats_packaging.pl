@@ -145,7 +145,7 @@ a> ROLLBACK
 su> SELECT 'wrong', oid::regprocedure FROM pg_proc WHERE (oid, 'pg_proc'::regclass) IN (SELECT objid, classid FROM app.members) AND proleakproof AND (provolatile = 'i' OR prosecdef OR prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c'))
 must visible: 0\|0
 mustnot ERROR|NOTICE|WARNING
-mustnot (?i)DEBUG:.*(revdesk|scope|tenant)
+mustnot (?i)DEBUG:(?!.*find_in_path).*(revdesk|scope|tenant)
 mustnot (?m)^wrong
 CASE
 

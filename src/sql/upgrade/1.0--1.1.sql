@@ -15,6 +15,8 @@ WHERE depend.refclassid = 'pg_catalog.pg_extension'::regclass AND depend.deptype
 ALTER TABLE revdesk.key_usage ADD COLUMN writes bigint NOT NULL DEFAULT 0;
 COMMENT ON COLUMN revdesk.key_usage.writes IS 'Transactions among the requests that wrote.';
 DROP FUNCTION revdesk.add_usage(uuid, bigint, timestamptz, text, bigint[]);
+DROP FUNCTION revdesk.audit_denials(uuid, bigint[]);
+-- replace revdesk.audit_denials
 -- replace revdesk.add_counts
 -- replace revdesk.add_usage
 -- replace revdesk.usage_of
