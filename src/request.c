@@ -87,16 +87,20 @@ take_key(Request *request, const char *key)
 /*
  * The user name in Basic credentials (RFC 7617): palloc'd, empty if they are
  * malformed.
+ *
+ * PostgreSQL's decoder goes on after a padding, where a front end ends or
+ * refuses: what the two could read differently is malformed.
  */
 static char *
 basic_user(Request *request, const char *credentials)
 {
 	char		decoded[MAX_BASIC];
+	const char *padding = credentials + strcspn(credentials, "=");
 	char	   *colon = NULL;
 	char	   *user;
 	int			len = -1;
 
-	if (strlen(credentials) <= MAX_BASIC)
+	if (strlen(credentials) <= MAX_BASIC && padding[strspn(padding, "=")] == '\0')
 		len = rda_base64_decode(credentials, strlen(credentials), decoded,
 								MAX_BASIC);
 	if (len > 0 && memchr(decoded, '\0', len) == NULL)

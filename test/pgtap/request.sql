@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(53);
+SELECT plan(54);
 \ir setup/request.psql
 
 -- "All API requests require a Bearer token in the Authorization header."
@@ -33,6 +33,7 @@ FROM (SELECT test.token('A1') AS a1, test.token('B1') AS b1) AS keys, LATERAL (V
   ('an unknown key', '{"authorization": "Bearer revdesk_00000000000000000000000000000000"}', 'PGRST 401 invalid_token'),
   ('an unverified JSON web token', '{"authorization": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4ifQ."}', 'PGRST 401 invalid_token'),
   ('Basic that is not base64', '{"authorization": "Basic !!!"}', 'PGRST 401 invalid_token'),
+  ('Basic that goes on after a padding', jsonb_build_object('authorization', 'Basic cg=A' || (SELECT string_agg(substr(encode(convert_to(c, 'UTF8') || '\x0000', 'base64'), 1, 4), '' ORDER BY n) FROM regexp_split_to_table(substr(a1, 2) || ':', '') WITH ORDINALITY AS letters (c, n))), 'PGRST 401 invalid_token'),
   ('Basic with the key as the password', jsonb_build_object('authorization', 'Basic ' || encode(convert_to('user:' || a1, 'UTF8'), 'base64')), 'PGRST 401 invalid_token'),
   ('Basic of 1 MB', jsonb_build_object('authorization', 'Basic ' || repeat('QUFB', 250000)), 'PGRST 401 invalid_token'),
   ('a key that is a number', '{"x-api-key": 1}', 'PGRST 401 invalid_token'),
