@@ -155,7 +155,7 @@ take(const pg_uuid_t *id, const RdaLimits *limits, RdaOutcome *outcome)
 
 	if (!rda_limits_any(limits))
 		return true;
-	if (!rda_usage_is_available())
+	if (!rda_usage_table_exists())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("keys with limits need revdesk_auth in shared_preload_libraries")));

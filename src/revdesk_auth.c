@@ -40,7 +40,7 @@ _PG_init(void)
 		rda_shmem_init();
 		rda_brake_init();
 		rda_log_limit_init();
-		rda_usage_init();
+		rda_usage_table_init();
 		rda_usage_worker_init();
 		rda_write_count_init();
 	}

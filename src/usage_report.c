@@ -74,7 +74,7 @@ revdesk_usage_in_memory(PG_FUNCTION_ARGS)
 Datum
 revdesk_usage_dropped(PG_FUNCTION_ARGS)
 {
-	if (!rda_usage_is_available())
+	if (!rda_usage_table_exists())
 		PG_RETURN_NULL();
-	PG_RETURN_INT64((int64) rda_usage_dropped());
+	PG_RETURN_INT64((int64) rda_usage_table_dropped());
 }

@@ -341,7 +341,7 @@ rda_usage_worker_main(Datum arg)
 
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	if (!rda_usage_begin_flush())
+	if (!rda_usage_table_begin_flush())
 		return;					/* one that a launcher before this one started */
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid,
 											  BGWORKER_BYPASS_ALLOWCONN);

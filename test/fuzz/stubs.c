@@ -78,9 +78,12 @@ repalloc(void *pointer, Size size)
 	return add_chunk(realloc(pointer, size));
 }
 
+/* NULL is for what libpgcommon has from frontends, where that is allowed. */
 void
 pfree(void *pointer)
 {
+	if (pointer == NULL)
+		return;
 	remove_chunk(pointer);
 	free(pointer);
 }
