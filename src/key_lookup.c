@@ -91,7 +91,8 @@ typedef struct Place
 	ItemPointerData place;
 } Place;
 
-#define PLACES 1024
+/* 96 kB, of which a backend has the pages that it has written to. */
+#define PLACES 8192
 
 static Place places[PLACES];
 
