@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(201);
+SELECT plan(204);
 GRANT CREATE ON SCHEMA desk TO test_app;
 
 SET LOCAL ROLE test_owner;
@@ -139,6 +139,10 @@ SELECT is(test.rows('test_app', NULL, 'SELECT label FROM desk.events_1'), '', 'a
 SELECT is(
   test.write('test_app', 'A1', $$INSERT INTO desk.events_1 VALUES (50, test.id('A1'), test.id('B'), 'x')$$,
              $$SELECT umbrella_id IS NOT DISTINCT FROM test.id('B') FROM desk.events_1 WHERE label = 'x'$$), '1 rows, false', 'attack W6: no lie about the umbrella gets into it');
+SELECT throws_ok('ALTER TABLE desk.events ATTACH PARTITION desk.events_1 FOR VALUES FROM (0) TO (100)', '42710', NULL, 'its own trigger is in the way when it is attached again');
+SELECT lives_ok($$SELECT revdesk_unprotect('desk.events_1'); ALTER TABLE desk.events ATTACH PARTITION desk.events_1 FOR VALUES FROM (0) TO (100)$$, 'until it is unprotected');
+SELECT is(test.rows('test_app', 'A1', 'SELECT DISTINCT label FROM desk.events_1'), 'A,A1', 'and as a partition it is protected');
+ALTER TABLE desk.events DETACH PARTITION desk.events_1;
 
 -- A partition by itself is neither declared nor unprotected.
 SELECT is(
