@@ -104,7 +104,7 @@ for my $turn (1 .. 5)
 query_ok($node, 'postgres', as_key('a1', $count), '10', 'after backends were terminated');
 
 # Memory, of the backend as a whole, after a first round that fills the caches.
-my $memory = 'SELECT sum(total_bytes) FROM pg_backend_memory_contexts';
+my $memory = 'SELECT sum(used_bytes) FROM pg_backend_memory_contexts';
 $node->safe_psql('postgres', 'GRANT pg_read_all_stats TO api; GRANT EXECUTE ON FUNCTION pg_get_backend_memory_contexts() TO api; GRANT SELECT ON pg_backend_memory_contexts TO api');
 
 # In each: statements before, a statement that is run again and again in one
