@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use File::Temp ();
 use IPC::Run ();
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -131,19 +132,26 @@ sub as_key
 
 # Run statements as a role (default: api); returns what they print and what
 # they complain of.  Goes on after errors.
+#
+# They are in a file, since a psql that cannot connect does not read what is
+# written to it.
 sub query
 {
 	my ($node, $database, $sql, %options) = @_;
 	my ($stdout, $stderr);
 	my $role = $options{role} // 'api';
 	my $connection = $options{connstr} // $node->connstr($database);
+	my $file = File::Temp->new;
+	print {$file} $sql;
+	close $file;
 	$node->psql(
-		$database, $sql,
+		$database, '',
 		connstr => "$connection user=$role",
+		extra_params => [ '-f', "$file" ],
 		stdout => \$stdout,
 		stderr => \$stderr,
 		on_error_stop => 0);
-	return ($stdout, $stderr);
+	return ($stdout, $stderr =~ s/^psql:\Q$file\E:/psql:<stdin>:/mgr);
 }
 
 # The statements print this, and complain of nothing.
@@ -178,15 +186,17 @@ sub new
 	return $class->connect($node, $node->connstr($database) . ' user=' . ($role // 'api'));
 }
 
-# A session over any connection string, with further arguments for psql.
+# A session over any connection string, with further arguments for psql.  One
+# that is refused ends at once; its results are why.
 sub connect
 {
 	my ($class, $node, $connection, @arguments) = @_;
 	my $self = bless { in => '', out => '', err => '', marks => 0 }, $class;
 	$self->{timer} = IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default);
 	$self->{run} = IPC::Run::start(
-		[ $node->installed_command('psql'), '-XAtq', @arguments, '-d', $connection, '-f', '-' ],
+		[ $node->installed_command('psql'), '-XAtq', @arguments, '-d', $connection, '-c', '\\echo ready', '-f', '-' ],
 		'<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err}, $self->{timer});
+	IPC::Run::pump($self->{run}) until $self->{out} =~ /^ready\n/ || !$self->{run}->pumpable;
 	return $self;
 }
 
@@ -203,6 +213,7 @@ sub start
 {
 	my ($self, $sql) = @_;
 	my $mark = 'done ' . ++$self->{marks};
+	return unless $self->{run}->pumpable;
 	$self->{out} = $self->{err} = '';
 	$self->{in} .= "$sql\n;\n\\echo $mark\n\\warn $mark\n";
 	IPC::Run::pump_nb($self->{run}) while length $self->{in};
@@ -235,7 +246,7 @@ sub send
 sub quit
 {
 	my $self = shift;
-	$self->{in} .= "\\q\n";
+	$self->{in} .= "\\q\n" if $self->{run}->pumpable;
 	return IPC::Run::finish($self->{run});
 }
 
