@@ -18,7 +18,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/inet.h"
-#include "utils/timestamp.h"
 
 #include "authenticate.h"
 #include "brake.h"
@@ -108,8 +107,7 @@ client_is_in(ArrayType *networks, const char *address)
  * Make the context that a key stands for.  Returns why it is denied, or
  * RDA_DENIALS if it is not.
  *
- * tenant: filled in if the key has one.  Expiry is held against the wall
- * clock: now() would accept an expired key in a transaction that began before.
+ * tenant: filled in if the key has one.
  */
 static RdaDenial
 check_key(const RdaKey *key, const char *address, RdaTenant *tenant,
@@ -125,8 +123,7 @@ check_key(const RdaKey *key, const char *address, RdaTenant *tenant,
 
 	if (key->revoked)
 		return RDA_DENIED_REVOKED;
-	if (!TIMESTAMP_IS_NOEND(key->expires_at) &&
-		key->expires_at <= GetCurrentTimestamp())
+	if (rda_key_has_expired(key))
 		return RDA_DENIED_EXPIRED;
 	if (!rda_guc_environment_is_accepted(key->environment))
 		return RDA_DENIED_ENVIRONMENT;

@@ -134,15 +134,24 @@ find_at(ItemPointerData place, const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 }
 
 /*
+ * Held against the wall clock: now() would accept an expired key in a
+ * transaction that began before.
+ */
+bool
+rda_key_has_expired(const RdaKey *key)
+{
+	return !TIMESTAMP_IS_NOEND(key->expires_at) &&
+		key->expires_at <= GetCurrentTimestamp();
+}
+
+/*
  * Keys that are to be rejected are looked for in the index each time, as unknown
  * ones are, so that time does not tell them apart.
  */
 static bool
 is_live(const RdaKey *key)
 {
-	return !key->revoked &&
-		(TIMESTAMP_IS_NOEND(key->expires_at) ||
-		 key->expires_at > GetCurrentTimestamp());
+	return !key->revoked && !rda_key_has_expired(key);
 }
 
 /*

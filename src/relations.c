@@ -8,10 +8,10 @@
  * debug_print_plan to print.
  *
  * Every scan that decides something sees the latest committed state (and the
- * transaction's own changes), whatever the snapshot of the transaction: a key that was revoked
- * must not be accepted in a REPEATABLE READ transaction that began before.
- * That is what the catalog snapshot gives: GetCatalogSnapshot() takes a new
- * one for each scan of a table that has no catcache, and unlike
+ * transaction's own changes), whatever the snapshot of the transaction: a key
+ * that was revoked must not be accepted in a REPEATABLE READ transaction that
+ * began before.  That is what the catalog snapshot gives: GetCatalogSnapshot()
+ * takes a new one for each scan of a table that has no catcache, and unlike
  * GetLatestSnapshot() it works in parallel workers too.
  *
  * News of changes: row triggers on the tables (src/sql/integrity.sql) send a

@@ -300,7 +300,6 @@ static Node *
 equals_any(Oid function, Node *column, int places, List *covers)
 {
 	ArrayExpr  *array = makeNode(ArrayExpr);
-	ScalarArrayOpExpr *clause = makeNode(ScalarArrayOpExpr);
 
 	array->array_typeid = UUIDARRAYOID;
 	array->element_typeid = UUIDOID;
@@ -309,12 +308,7 @@ equals_any(Oid function, Node *column, int places, List *covers)
 		array->elements = lappend(array->elements,
 								  tenant(function, i + 1, places,
 										 list_nth(covers, i % list_length(covers))));
-	clause->opno = lookup_type_cache(UUIDOID, TYPECACHE_EQ_OPR)->eq_opr;
-	clause->useOr = true;
-	clause->args = list_make2(copyObject(column), array);
-	clause->location = -1;
-	set_sa_opfuncid(clause);
-	return (Node *) clause;
+	return rda_scope_equals_any(column, (Expr *) array);
 }
 
 /*

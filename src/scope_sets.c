@@ -112,26 +112,34 @@ rda_scope_is_set_member_test(Oid function)
 }
 
 /*
- * column = ANY (array())
+ * column = ANY (array), of uuids
+ */
+Node *
+rda_scope_equals_any(Node *column, Expr *array)
+{
+	ScalarArrayOpExpr *clause = makeNode(ScalarArrayOpExpr);
+
+	clause->opno = lookup_type_cache(UUIDOID, TYPECACHE_EQ_OPR)->eq_opr;
+	clause->useOr = true;
+	clause->args = list_make2(copyObject(column), array);
+	clause->location = -1;
+	set_sa_opfuncid(clause);
+	return (Node *) clause;
+}
+
+/*
+ * column = ANY (array()); NULL if that function is not there.
  */
 static Node *
 equals_any(Oid schema, const ScopeSet *set, Node *column)
 {
 	Oid			array = rda_scope_function(schema, set->array, 0);
-	ScalarArrayOpExpr *clause;
 
 	if (!OidIsValid(array))
 		return NULL;
-	clause = makeNode(ScalarArrayOpExpr);
-	clause->opno = lookup_type_cache(UUIDOID, TYPECACHE_EQ_OPR)->eq_opr;
-	clause->useOr = true;
-	clause->args = list_make2(copyObject(column),
-							  makeFuncExpr(array, UUIDARRAYOID, NIL,
-										   InvalidOid, InvalidOid,
-										   COERCE_EXPLICIT_CALL));
-	clause->location = -1;
-	set_sa_opfuncid(clause);
-	return (Node *) clause;
+	return rda_scope_equals_any(column, (Expr *) makeFuncExpr(array, UUIDARRAYOID, NIL,
+															  InvalidOid, InvalidOid,
+															  COERCE_EXPLICIT_CALL));
 }
 
 /*

@@ -225,17 +225,8 @@ static Node *
 equals_any(const Call *call, Node *column, const char *values)
 {
 	Expr	   *right = scope_value(call, values, UUIDARRAYOID);
-	ScalarArrayOpExpr *clause;
 
-	if (right == NULL)
-		return NULL;
-	clause = makeNode(ScalarArrayOpExpr);
-	clause->opno = lookup_type_cache(UUIDOID, TYPECACHE_EQ_OPR)->eq_opr;
-	clause->useOr = true;
-	clause->args = list_make2(copyObject(column), right);
-	clause->location = -1;
-	set_sa_opfuncid(clause);
-	return (Node *) clause;
+	return right == NULL ? NULL : rda_scope_equals_any(column, right);
 }
 
 static Node *

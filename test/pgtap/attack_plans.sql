@@ -6,15 +6,6 @@ SELECT plan(48);
 SET LOCAL plan_cache_mode = force_generic_plan;
 CREATE INDEX ON desk.contacts (tenant_id, id);
 
-CREATE FUNCTION test.act_for(key text) RETURNS void LANGUAGE plpgsql
-AS $$
-BEGIN
-  PERFORM revdesk_deauthenticate();
-  IF key IS NOT NULL THEN
-    PERFORM revdesk_authenticate(test.token(key));
-  END IF;
-END
-$$;
 CREATE FUNCTION test.answer(statement text) RETURNS text LANGUAGE plpgsql
 AS $$
 DECLARE

@@ -71,13 +71,6 @@ AS $$
      OR EXISTS (SELECT FROM revdesk.memberships AS m WHERE m.tenant_id = plain.tenant_id AND m.user_id = test.id(of_key))
      OR tenant_id IS NULL AND owner_id = test.id(of_key) AND of_table <> 'by_hash'
 $$;
-CREATE FUNCTION test.act_for(key text) RETURNS void LANGUAGE plpgsql
-AS $$
-BEGIN
-  PERFORM public.revdesk_deauthenticate();
-  PERFORM public.revdesk_authenticate(test.token(key));
-END
-$$;
 CREATE FUNCTION test.answer(statement text) RETURNS text LANGUAGE plpgsql
 AS $$
 DECLARE
