@@ -29,6 +29,7 @@ BEGIN {
 	title["noting"] = "PL/pgSQL"
 	title["lookup"] = "primary-key SELECT"
 	title["nothing"] = "by hand + nothing()"
+	title["login"] = "by hand + login"
 	title["cost"] = "added for the client"
 	title["raw"] = "there and back"
 	title["server"] = "in the server"

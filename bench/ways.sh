@@ -13,6 +13,7 @@
 #   exists       a policy of EXISTS (SELECT ... memberships ... of this row)
 #   noting       as setting, after a login in PL/pgSQL that updates last_used_at
 #   nothing      as handwritten, after a function that does nothing
+#   login        as handwritten, after revdesk_authenticate()
 #
 # Each has a role (sql/ways_roles.sql, sql/ways_policies.sql), which transactions
 # that are measured in pairs begin by becoming.  An actor of bench.actors is a
@@ -22,14 +23,14 @@
 way_role() {
 	case $1 in
 	noting) echo bench_setting ;;
-	nothing) echo bench_handwritten ;;
+	nothing | login) echo bench_handwritten ;;
 	*) echo "bench_$1" ;;
 	esac
 }
 
 way_table() {
 	case $1 in
-	revdesk | handwritten | nothing) echo bench.docs ;;
+	revdesk | handwritten | nothing | login) echo bench.docs ;;
 	*) echo bench_policies.docs ;;
 	esac
 }
@@ -37,7 +38,7 @@ way_table() {
 # The statement that tells the database who calls, if any.
 way_login() {
 	case $1 in
-	revdesk) echo 'SELECT revdesk_authenticate(:token);' ;;
+	revdesk | login) echo 'SELECT revdesk_authenticate(:token);' ;;
 	noting) echo 'SELECT bench.authenticate_noting(:token);' ;;
 	nothing) echo 'SELECT bench.nothing(:token);' ;;
 	setting) echo "SELECT set_config('app.tenant_id', :tenant_id, true);" ;;
@@ -53,7 +54,7 @@ way_condition() {
 		[ "$1" = handwritten ] || { echo true; return; }
 		echo 'tenant_id IN (SELECT tenant_id FROM bench.memberships WHERE user_id = :user_id)'
 		;;
-	handwritten-* | nothing-*) echo 'tenant_id = :tenant_id' ;;
+	handwritten-* | nothing-* | login-*) echo 'tenant_id = :tenant_id' ;;
 	*) echo true ;;
 	esac
 }

@@ -5,9 +5,10 @@
  * The context is carried by one custom setting, revdesk.context.  PostgreSQL's
  * own machinery then restores what was before at COMMIT, ROLLBACK and ROLLBACK
  * TO SAVEPOINT, and sends the value to parallel workers.  Reading it costs a
- * pointer: the check hook parses the text into a struct that the setting keeps
- * as its "extra", and the assign hook points "current" at it.  There is no
- * second copy that could disagree.
+ * pointer: the check hook makes a struct that the setting keeps as its "extra",
+ * of the one that is being written or, in a parallel worker, of the text; and
+ * the assign hook points "current" at it.  There is no second copy that could
+ * disagree.
  *
  * The check hook is the lock.  The setting's PGC_SUSET alone would be opened
  * by GRANT SET ON PARAMETER, by a superuser's SECURITY DEFINER function and by
@@ -34,8 +35,8 @@
 
 static const RdaContext *current = NULL;
 
-/* Is rda_context_set() writing the setting right now? */
-static bool writing = false;
+/* What rda_context_set() is writing right now; NULL for nothing. */
+static const RdaContext *writing = NULL;
 
 static RdaScopeObserver scope_observer = NULL;
 
@@ -63,16 +64,20 @@ is_sound(const RdaId *id)
 }
 
 /*
- * Read the text of the setting.  Returns false for anything that
- * rda_context_set() cannot have written; never raises.
+ * Make the context that the setting's text is of: the one that is being written,
+ * or else the one that the text tells.  Returns false for anything that
+ * rda_context_set() must not write; never raises.
  */
 static bool
-parse_context(const char *text, RdaContext *context)
+read_context(const char *text, RdaContext *context)
 {
-	if (strlen(text) != CONTEXT_TEXT_LEN ||
-		strspn(text, "0123456789abcdef") != CONTEXT_TEXT_LEN)
+	if (writing != NULL)
+		memcpy(context, writing, sizeof(RdaContext));
+	else if (strlen(text) == CONTEXT_TEXT_LEN &&
+			 strspn(text, "0123456789abcdef") == CONTEXT_TEXT_LEN)
+		hex_decode(text, CONTEXT_TEXT_LEN, (char *) context);
+	else
 		return false;
-	hex_decode(text, CONTEXT_TEXT_LEN, (char *) context);
 	return rda_scope_name(context->scope) != NULL &&
 		rda_access_name(context->access) != NULL &&
 		rda_environment_name(context->environment) != NULL &&
@@ -88,7 +93,7 @@ check_context(char **newval, void **extra, GucSource source)
 	if (**newval == '\0')
 		return true;
 
-	if (!writing && !InitializingParallelWorker)
+	if (writing == NULL && !InitializingParallelWorker)
 	{
 		GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
 		GUC_check_errmsg("parameter \"%s\" cannot be set", CONTEXT_SETTING);
@@ -103,7 +108,7 @@ check_context(char **newval, void **extra, GucSource source)
 		GUC_check_errmsg("out of memory");
 		return false;
 	}
-	if (!parse_context(*newval, context))
+	if (!read_context(*newval, context))
 	{
 		rda_guc_free(context);
 		GUC_check_errmsg("invalid value for parameter \"%s\"", CONTEXT_SETTING);
@@ -200,19 +205,22 @@ rda_context_current(void)
 	return current;
 }
 
+/*
+ * context: the one that the text is of, for the check hook; NULL for none.
+ */
 static void
-write_setting(const char *text)
+write_setting(const char *text, const RdaContext *context)
 {
 	PG_TRY();
 	{
-		writing = true;
+		writing = context;
 		(void) set_config_option(CONTEXT_SETTING, text,
 								 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
 								 true, 0, false);
 	}
 	PG_FINALLY();
 	{
-		writing = false;
+		writing = NULL;
 	}
 	PG_END_TRY();
 }
@@ -231,7 +239,7 @@ rda_context_set(const RdaContext *context)
 
 	hex_encode((const char *) context, sizeof(RdaContext), text);
 	text[CONTEXT_TEXT_LEN] = '\0';
-	write_setting(text);
+	write_setting(text, context);
 }
 
 /*
@@ -241,7 +249,7 @@ void
 rda_context_clear(void)
 {
 	if (current != NULL)
-		write_setting("");
+		write_setting("", NULL);
 }
 
 /*

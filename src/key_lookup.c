@@ -84,29 +84,29 @@ has_digest(TupleTableSlot *row, const uint8 digest[RDA_DIGEST_LEN])
 						 RDA_DIGEST_LEN);
 }
 
-/* A part of the digest, to tell whose place it is, and where the row begins. */
-typedef struct Place
+/* A part of the digest, to tell whose place it is, and the place. */
+typedef struct Hint
 {
 	uint32		tag;			/* 0 for none */
-	ItemPointerData place;
-} Place;
+	RdaPlace	place;
+} Hint;
 
-/* 96 kB, of which a backend has the pages that it has written to. */
-#define PLACES 8192
+/* 128 kB, of which a backend has the pages that it has written to. */
+#define HINTS 8192
 
-static Place places[PLACES];
+static Hint hints[HINTS];
 
 /*
- * The place that a digest would have among the remembered ones.
+ * Where a digest's hint would be.
  */
-static Place *
-remembered(const uint8 digest[RDA_DIGEST_LEN], uint32 *tag)
+static Hint *
+hint_of(const uint8 digest[RDA_DIGEST_LEN], uint32 *tag)
 {
 	uint32		slot;
 
 	memcpy(&slot, digest, sizeof(slot));
 	memcpy(tag, digest + sizeof(slot), sizeof(*tag));
-	return &places[slot % PLACES];
+	return &hints[slot % HINTS];
 }
 
 /*
@@ -123,10 +123,10 @@ take_row(TupleTableSlot *row, const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 }
 
 static bool
-find_at(ItemPointerData place, const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
+find_at(const RdaPlace *place, const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 {
 	RdaScan		scan;
-	TupleTableSlot *row = rda_scan_at(&scan, RDA_API_KEYS, &place);
+	TupleTableSlot *row = rda_scan_at(&scan, RDA_API_KEYS, place);
 	bool		found = row != NULL && take_row(row, digest, key);
 
 	rda_scan_end(&scan);
@@ -172,10 +172,10 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 	RdaScan		scan;
 	TupleTableSlot *row;
 	uint32		tag;
-	Place	   *hint = remembered(digest, &tag);
+	Hint	   *hint = hint_of(digest, &tag);
 	bool		found = false;
 
-	if (tag != 0 && hint->tag == tag && find_at(hint->place, digest, key) &&
+	if (tag != 0 && hint->tag == tag && find_at(&hint->place, digest, key) &&
 		is_live(key))
 		return true;
 
@@ -187,7 +187,7 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 	while (!found && (row = rda_scan_next(&scan)) != NULL)
 		found = take_row(row, digest, key);
 	if (found && is_live(key))
-		*hint = (Place) {tag, scan.place};
+		*hint = (Hint) {tag, scan.place};
 	rda_scan_end(&scan);
 	return found;
 }

@@ -13,8 +13,10 @@
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
 #include "optimizer/paths.h"
+#include "storage/bufmgr.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
 
 #if PG_VERSION_NUM < 150000
 #error "revdesk_auth needs PostgreSQL 15 or newer"
@@ -59,6 +61,20 @@ rda_guc_free(void *data)
 	guc_free(data);
 #else
 	free(data);
+#endif
+}
+
+/*
+ * Pin a buffer if it still holds this block of a relation, whose file is a
+ * member of another name before 16.
+ */
+static inline bool
+rda_read_recent_buffer(Relation relation, BlockNumber block, Buffer buffer)
+{
+#if PG_VERSION_NUM >= 160000
+	return ReadRecentBuffer(relation->rd_locator, MAIN_FORKNUM, block, buffer);
+#else
+	return ReadRecentBuffer(relation->rd_node, MAIN_FORKNUM, block, buffer);
 #endif
 }
 

@@ -22,6 +22,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -166,43 +167,58 @@ rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal, Datum key)
 TupleTableSlot *
 rda_scan_next(RdaScan *scan)
 {
-	ItemPointer place;
+	ItemPointer tid;
 
-	while ((place = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
+	while ((tid = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
 	{
-		scan->place = *place;	/* before the fetch follows a HOT chain */
-		if (index_fetch_heap(scan->scan, scan->slot))
-			return scan->slot;
+		scan->place.tid = *tid; /* before the fetch follows a HOT chain */
+		if (!index_fetch_heap(scan->scan, scan->slot))
+			continue;
+		scan->place.buffer = TTS_IS_BUFFERTUPLE(scan->slot) ?
+			((BufferHeapTupleTableSlot *) scan->slot)->buffer : InvalidBuffer;
+		return scan->slot;
 	}
 	return NULL;
 }
 
 /*
  * Look, without an index, at a place where a scan found a row before.  Returns
- * the row that is there now, which may be another one, or NULL.  End with
- * rda_scan_end() in any case.
+ * the row that is there now, which may be another one, or NULL: also if the
+ * page has left its buffer since.  End with rda_scan_end() in any case.
+ *
+ * A page that is still in that buffer is one of the table as it is now, so
+ * neither the table's size nor the buffer table need be asked.
  */
 TupleTableSlot *
-rda_scan_at(RdaScan *scan, RdaTable table, ItemPointer place)
+rda_scan_at(RdaScan *scan, RdaTable table, const RdaPlace *place)
 {
-	bool		call_again = false;
+	HeapTuple	row;
+	ItemPointerData tid = place->tid;
+	bool		found;
 
 	open_table(scan, table, NULL);
 	scan->place = *place;
-
-	/* The table may have become shorter; while we have it open it does not. */
-	if (ItemPointerGetBlockNumber(place) >= RelationGetNumberOfBlocks(scan->table))
+	if (!BufferIsValid(place->buffer) || !TTS_IS_BUFFERTUPLE(scan->slot) ||
+		!rda_read_recent_buffer(scan->table, ItemPointerGetBlockNumber(&tid),
+								place->buffer))
 		return NULL;
-	scan->fetch = table_index_fetch_begin(scan->table);
-	return table_index_fetch_tuple(scan->fetch, place, scan->snapshot, scan->slot,
-								   &call_again, NULL) ? scan->slot : NULL;
+
+	row = &((BufferHeapTupleTableSlot *) scan->slot)->base.tupdata;
+	LockBuffer(place->buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&tid, scan->table, place->buffer,
+								   scan->snapshot, row, NULL, true);
+	LockBuffer(place->buffer, BUFFER_LOCK_UNLOCK);
+	if (!found)
+	{
+		ReleaseBuffer(place->buffer);
+		return NULL;
+	}
+	return ExecStorePinnedBufferHeapTuple(row, scan->slot, place->buffer);
 }
 
 void
 rda_scan_end(RdaScan *scan)
 {
-	if (scan->fetch != NULL)
-		table_index_fetch_end(scan->fetch);
 	if (scan->index != NULL)
 	{
 		index_endscan(scan->scan);

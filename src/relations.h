@@ -7,6 +7,7 @@
 
 #include "access/genam.h"
 #include "executor/tuptable.h"
+#include "storage/buf.h"
 #include "utils/rel.h"
 
 #include "rate_limit.h"
@@ -56,6 +57,13 @@ typedef enum RdaIndex
 #define Anum_api_keys_rate_limit 11 /* the first of the limits' columns */
 #define Anum_api_keys_last_read 15
 
+/* Where a row was found: where its HOT chain begins, and the page's buffer. */
+typedef struct RdaPlace
+{
+	ItemPointerData tid;
+	Buffer		buffer;			/* InvalidBuffer if the table is no heap */
+} RdaPlace;
+
 /* A scan of one of the tables; see rda_scan_begin() and rda_scan_at(). */
 typedef struct RdaScan
 {
@@ -64,8 +72,7 @@ typedef struct RdaScan
 	TupleTableSlot *slot;
 	Relation	index;			/* NULL for one place, as scan is */
 	IndexScanDesc scan;
-	struct IndexFetchTableData *fetch; /* of one place */
-	ItemPointerData place;		/* where the index says that the row is */
+	RdaPlace	place;			/* of the row that was found last */
 } RdaScan;
 
 extern void rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal,
@@ -74,7 +81,7 @@ extern void rda_scan_begin_at(RdaScan *scan, RdaIndex index, RegProcedure equal,
 							  Datum key, Snapshot snapshot);
 extern TupleTableSlot *rda_scan_next(RdaScan *scan);
 extern TupleTableSlot *rda_scan_at(RdaScan *scan, RdaTable table,
-								   ItemPointer place);
+								   const RdaPlace *place);
 extern void rda_scan_end(RdaScan *scan);
 extern void rda_relations_read_limits(TupleTableSlot *row, AttrNumber first,
 									  RdaLimits *limits);

@@ -21,11 +21,11 @@ load_requests() {
 	createdb requests
 	sql requests auth_keys.sql -v keys=1000 -v tenants=1000
 	load_docs requests 100000 1000 ''
-	# As cheap as a function can be: pg_backend_pid() without its result.
-	ask -d requests -c "CREATE FUNCTION bench.nothing(text) RETURNS void LANGUAGE internal AS 'pg_backend_pid'"
+	# As cheap as a function can be: without a context this one does nothing.
+	ask -d requests -c "CREATE FUNCTION bench.nothing(text) RETURNS void LANGUAGE c AS '\$libdir/revdesk_auth', 'revdesk_deauthenticate'"
 	# shellcheck disable=SC2086 # a list of words
-	check_ways requests sub_entity 1 $request_ways
-	for way in $request_ways; do
+	check_ways requests sub_entity 1 $request_ways login
+	for way in $request_ways login; do
 		way_request_script "$way" | add_script "request/$way"
 		way_request_script "$way" | sed '/^BEGIN;$/d; /^COMMIT;$/d; /LIMIT 50;$/d' | add_script "login/$way"
 	done
