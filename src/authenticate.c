@@ -9,15 +9,13 @@
 #include "postgres.h"
 
 #include <arpa/inet.h>
-#include <sys/socket.h>
 
 #include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "libpq/libpq-be.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/inet.h"
+#include "utils/memutils.h"
 
 #include "authenticate.h"
 #include "brake.h"
@@ -53,15 +51,27 @@ static const char *const reasons[RDA_DENIALS] = {
 /*
  * The address that the connection comes from, as text; NULL for a unix socket
  * and where there is no connection.
+ *
+ * Asked for once, since it stays the same.  Not remote_host of the Port, which
+ * is a name where log_hostname is on.
  */
 const char *
 rda_authenticate_connection_address(void)
 {
-	if (MyProcPort == NULL ||
-		(MyProcPort->raddr.addr.ss_family != AF_INET &&
-		 MyProcPort->raddr.addr.ss_family != AF_INET6))
-		return NULL;
-	return MyProcPort->remote_host;
+	static bool asked = false;
+	static char *address = NULL;
+	LOCAL_FCINFO(fcinfo, 0);
+	Datum		client;
+
+	if (asked)
+		return address;
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	client = inet_client_addr(fcinfo);
+	if (!fcinfo->isnull)
+		address = MemoryContextStrdup(TopMemoryContext,
+									  TextDatumGetCString(DirectFunctionCall1(network_host, client)));
+	asked = true;
+	return address;
 }
 
 /*

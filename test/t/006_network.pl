@@ -106,5 +106,11 @@ for my $network (sort keys %made)
 	else { like($stderr, qr/a key cannot make a key wider than itself/, "a key for $network: refused"); }
 }
 
+# The server may know clients by their names.
+$node->safe_psql('postgres', "UPDATE revdesk.api_keys SET allowed_networks = '{127.0.0.0/8}' WHERE name = 'key a1'");
+$node->append_conf('postgresql.conf', 'log_hostname = on');
+$node->reload;
+query_ok($node, 'postgres', as_key('a1', 'SELECT count(*) FROM app.docs'), '10', 'log_hostname: addresses count, not names', connstr => $connections{'127.0.0.1'});
+
 $node->stop;
 done_testing();
