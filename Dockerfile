@@ -5,7 +5,7 @@ ARG PG_MAJOR=17
 
 FROM postgres:${PG_MAJOR} AS build
 RUN apt-get update \
-  && apt-get install -y --no-install-recommends gcc make libc6-dev libkrb5-dev "postgresql-server-dev-$PG_MAJOR"
+  && apt-get install -y --no-install-recommends gcc make libc6-dev "postgresql-server-dev-$PG_MAJOR"
 COPY . /src
 RUN make -C /src with_llvm=no clean && make -C /src with_llvm=no && make -C /src with_llvm=no DESTDIR=/image install
 
