@@ -99,7 +99,7 @@ $session->query('COMMIT');
 # Promotion, under the same session.
 $standby->promote;
 $primary->stop('immediate');
-$standby->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'not promoted';
+wait_until($standby, 'postgres', 'SELECT NOT pg_is_in_recovery()') or die 'not promoted';
 session_is('a1', "INSERT INTO app.docs (tenant_id, body) VALUES (revdesk_tenant_id(), 'new'); $count", 11, 'after the promotion it writes');
 session_is('b1', $count, $rejected, 'what was revoked stays so');
 $standby->safe_psql('postgres',

@@ -69,7 +69,7 @@ unlike($stdout, qr/[2-9]|f/, 'and leave nothing');
 sub wait_until_active
 {
 	my $pid = shift;
-	$node->poll_query_until('postgres',
+	wait_until($node, 'postgres',
 		"SELECT state = 'active' FROM pg_stat_activity WHERE pid = $pid AND query LIKE 'SELECT count(revdesk_authenticate%'")
 	  or die 'the backend does not run the loop';
 	return;

@@ -209,7 +209,7 @@ query_ok($node, 'counted', as_key('a1', 'SELECT 1'), '1', 'counted before the up
 sql('ALTER EXTENSION revdesk_auth UPDATE', 'counted');
 $node->append_conf('postgresql.conf', 'revdesk.flush_interval = 1');
 $node->reload;
-ok($node->poll_query_until('counted', "SELECT sum(requests) = 3 FROM revdesk.key_usage WHERE key_id = 'dddddddd-0000-0000-0000-0000000000a1'"), 'and written after it');
+ok(wait_until($node, 'counted', "SELECT sum(requests) = 3 FROM revdesk.key_usage WHERE key_id = 'dddddddd-0000-0000-0000-0000000000a1'"), 'and written after it');
 
 $node->stop;
 done_testing();

@@ -33,7 +33,7 @@ my $recovered = PostgreSQL::Test::Cluster->new('recovered');
 $recovered->init_from_backup($lost, 'backup', has_restoring => 1, standby => 0);
 $recovered->append_conf('postgresql.conf', "recovery_target_name = 'target'\nrecovery_target_action = 'promote'");
 $recovered->start;
-$recovered->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'no recovery';
+wait_until($recovered, 'postgres', 'SELECT NOT pg_is_in_recovery()') or die 'no recovery';
 query_ok($recovered, 'postgres', as_key('a1', $count), '10', 'threat D14: the revocation is lost');
 query_ok($recovered, 'postgres', as_key('a2', $count), '10', 'threat D14: other keys work');
 query_ok($recovered, 'postgres', $count, '0', 'threat D14: without a key, nothing');

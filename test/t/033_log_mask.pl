@@ -247,7 +247,7 @@ my $session = Fixture::Session->new($node, 'postgres');
 my $shown = sub {
 	my ($condition) = @_;
 	my $query = "SELECT query FROM pg_stat_activity WHERE application_name = 'shown'";
-	$node->poll_query_until('postgres', "SELECT EXISTS ($query AND $condition)") or die 'not to be seen';
+	wait_until($node, 'postgres', "SELECT EXISTS ($query AND $condition)") or die 'not to be seen';
 	my ($stdout) = query($node, 'postgres', $query);
 	return $stdout;
 };

@@ -59,11 +59,11 @@ sub copies_after
 			'-f', $script, '-d', $node->connstr('postgres') . ' user=api' ],
 		'>', \my $stdout, '2>', \my $stderr);
 	delete $ENV{PGAPPNAME};
-	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM $backend AND query = 'COMMIT;' AND state = 'idle')") or die $stderr;
+	wait_until($node, 'postgres', "SELECT EXISTS (SELECT FROM $backend AND query = 'COMMIT;' AND state = 'idle')") or die $stderr;
 	my $count = copies($node->safe_psql('postgres', "SELECT pid FROM $backend"), substr(token('b1'), 10));
 	append_to_file($go, "\n");
 	IPC::Run::finish($run);
-	$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM $backend)");
+	wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM $backend)");
 	return $count;
 }
 

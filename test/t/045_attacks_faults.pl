@@ -36,14 +36,14 @@ sub flush
 {
 	my ($attacked, $database) = @_;
 	$attacked->reload;
-	return $attacked->poll_query_until($database, "SELECT NOT EXISTS (SELECT FROM revdesk.usage_in_memory() WHERE requests > 0)");
+	return wait_until($attacked, $database, "SELECT NOT EXISTS (SELECT FROM revdesk.usage_in_memory() WHERE requests > 0)");
 }
 
 sub pid_of
 {
 	my ($attacked, $condition) = @_;
 	my $query = "SELECT pid FROM pg_stat_activity WHERE $condition LIMIT 1";
-	$attacked->poll_query_until('postgres', "SELECT EXISTS ($query)") or die "no process: $condition\n";
+	wait_until($attacked, 'postgres', "SELECT EXISTS ($query)") or die "no process: $condition\n";
 	return $attacked->safe_psql('postgres', $query);
 }
 
@@ -56,7 +56,7 @@ sub kill_9
 	kill KILL => $pid;
 	$bystander->result;                      # the postmaster ends every backend
 	eval { $bystander->quit };
-	$attacked->poll_query_until('postgres', 'SELECT 1', '1') or die "the server is not up again\n";
+	wait_until($attacked, 'postgres', 'SELECT true') or die "the server is not up again\n";
 	return;
 }
 
@@ -77,7 +77,7 @@ attack 'P1', 'kill -9 in an authentication, in the counter, in the worker', sub 
 
 	$victim = Fixture::Session->new($attacked, $database);
 	$victim->start("DO \$\$ BEGIN LOOP PERFORM revdesk_authenticate('" . token('a1') . "'); PERFORM revdesk_deauthenticate(); END LOOP; END \$\$");
-	$attacked->poll_query_until($database, "SELECT ($requests) > $before + 100");
+	wait_until($attacked, $database, "SELECT ($requests) > $before + 100");
 	kill_9($attacked, pid_of($attacked, "datname = '$database' AND query LIKE 'DO %'"));
 	eval { $victim->quit };
 	cmp_ok($attacked->safe_psql($database, $requests), '>=', $before, 'in the counter: what was flushed is there');
@@ -172,7 +172,7 @@ attack 'P5', 'a clock that is set forth and back', sub {
 	$server->safe_psql('postgres', 'CREATE DATABASE clock');
 	install_extension($server, 'clock');
 	make_data($server, 'clock');
-	my $moved = sub { $set->(shift); return $server->poll_query_until('clock', "SELECT clock_timestamp() " . shift) };
+	my $moved = sub { $set->(shift); return wait_until($server, 'clock', "SELECT clock_timestamp() " . shift) };
 	my $start = $server->safe_psql('clock', 'SELECT clock_timestamp()');
 	my $accepted = sub { my $key = shift; return (query($server, 'clock', login($key)))[1] eq '' };
 	# Within seconds, however far the clock was moved.
@@ -223,7 +223,7 @@ attack 'P6', 'a pooler in transaction mode, and a client that dies in a transact
 	eval { $first->quit };
 	$second->quit;
 	kill TERM => slurp_file("$folder/pid") + 0;
-	$attacked->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = '$database')");
+	wait_until($attacked, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = '$database')");
 };
 
 attack 'P7', 'databases and extensions that go while the worker is at work', sub {
@@ -241,7 +241,7 @@ attack 'P7', 'databases and extensions that go while the worker is at work', sub
 	my $lock = $worker_waits->();
 	my $dropper = Fixture::Session->new($attacked, 'doomed', 'postgres');
 	$dropper->start('SET client_min_messages = error; DROP EXTENSION revdesk_auth CASCADE');
-	$attacked->poll_query_until('postgres', "SELECT count(*) = 2 FROM pg_locks WHERE NOT granted");
+	wait_until($attacked, 'postgres', "SELECT count(*) = 2 FROM pg_locks WHERE NOT granted");
 	$lock->query('COMMIT');
 	is($dropper->result, '', 'DROP EXTENSION waits for the worker');
 	is($attacked->safe_psql('doomed', "SELECT count(*) FROM pg_extension WHERE extname = 'revdesk_auth'"), '0', 'and it is gone');
@@ -257,7 +257,7 @@ attack 'P7', 'databases and extensions that go while the worker is at work', sub
 		query($attacked, $database, login('a1'));
 		ok(flush($attacked, $database), 'flushes go on elsewhere');
 	}
-	$attacked->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage launcher'");
+	wait_until($attacked, 'postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage launcher'");
 	my @errors = grep { /(?:ERROR|FATAL|exited with)/ && !/administrator command/ } split /\n/, slurp_file($attacked->logfile, $offset);
 	cmp_ok(scalar(grep { /usage/ } @errors), '<=', 2, 'no loop of errors') or diag(join "\n", @errors);
 };
@@ -316,7 +316,7 @@ attack 'P24', 'a client that vanishes in a transaction', sub {
 	$client->query("BEGIN;\n" . login('b0') . "UPDATE app.docs SET amount = 0");
 	$client->{run}->signal('KILL');
 	eval { $client->quit };
-	ok($attacked->poll_query_until($database, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = '$database' AND usename = 'api')"), 'its backend ends');
+	ok(wait_until($attacked, $database, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = '$database' AND usename = 'api')"), 'its backend ends');
 	query_ok($attacked, $database, as_key('b0', 'UPDATE app.docs SET amount = amount; SELECT min(amount) FROM app.docs') . $count, "1\n0", 'nothing is locked, nothing done');
 };
 

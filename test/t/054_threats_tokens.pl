@@ -172,7 +172,7 @@ attack 'T09', 'guessing within exception blocks', sub {
 	$node->append_conf('pg_hba.conf', 'host all all 127.0.0.1/32 trust');
 	$node->append_conf('postgresql.conf', 'revdesk.failures_per_minute = 5');
 	$node->reload;
-	$node->poll_query_until($database, "SELECT setting = '5' FROM pg_settings WHERE name = 'revdesk.failures_per_minute'");
+	wait_until($node, $database, "SELECT setting = '5' FROM pg_settings WHERE name = 'revdesk.failures_per_minute'");
 	query($node, $database, $guess->(100_000), connstr => $tcp);
 	my $seen = $unknown->() - 1000;
 	ok($seen >= 5 && $seen < 20, "of 100,000 guesses $seen were looked at");

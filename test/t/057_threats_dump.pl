@@ -162,7 +162,7 @@ subtest 'D14: recovery to before a revocation' => sub {
 	$recovered->init_from_backup($node, 'base', has_restoring => 1);
 	$recovered->append_conf('postgresql.conf', "recovery_target_name = 'before'\nrecovery_target_action = 'promote'");
 	$recovered->start;
-	$recovered->poll_query_until('source', 'SELECT NOT pg_is_in_recovery()');
+	wait_until($recovered, 'source', 'SELECT NOT pg_is_in_recovery()');
 	query_ok($recovered, 'source', as_key('a1', $count), '10', 'the key is back');
 	$recovered->safe_psql('source', "SELECT revdesk_revoke_key('$_', 'revoked before the recovery')") for split /\n/, $list;
 	refused($recovered, 'source', 'a1', 'revoked again, by a list kept elsewhere');

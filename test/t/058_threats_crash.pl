@@ -39,7 +39,7 @@ sub under_load
 	my $do = shift;
 	my $said = '';
 	my $run = IPC::Run::start([ load(4, '-T', 60) ], '>', \$said, '2>&1');
-	$crashing->poll_query_until('postgres',
+	wait_until($crashing, 'postgres',
 		"SELECT requests > 200 FROM revdesk.usage_in_memory('" . key_id('a0') . "')") or die 'no load';
 	$do->();
 	IPC::Run::finish($run);
@@ -68,7 +68,7 @@ subtest 'C01: kill -9 of a backend that authenticates' => sub {
 		my $more = under_load(sub {
 			kill KILL => sql("SELECT pid FROM pg_stat_activity WHERE usename = 'api' LIMIT 1");
 		});
-		$crashing->poll_query_until('postgres', 'SELECT true') or die 'no recovery';
+		wait_until($crashing, 'postgres', 'SELECT true') or die 'no recovery';
 		unharmed($flushed, $flushed + $more);
 	}
 	# A limit begins full, as README.md says, and holds from there.
@@ -86,7 +86,7 @@ subtest 'C02: immediate shutdown under load' => sub {
 		my $more = under_load(sub {
 			my $written = "SELECT sum(requests) FROM revdesk.key_usage WHERE key_id = '" . key_id('a0') . "'";
 			my $earlier = sql($written);
-			$crashing->poll_query_until('postgres', "SELECT ($written) > $earlier") or die 'no flush';
+			wait_until($crashing, 'postgres', "SELECT ($written) > $earlier") or die 'no flush';
 			$flushed = sql($written);
 			$crashing->stop('immediate');
 		});
@@ -109,7 +109,7 @@ subtest 'C03, C04: the worker terminated, and killed' => sub {
 			flush_now($crashing);
 			kill KILL => $pid;
 			# Not before the postmaster knows.
-			$crashing->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)");
+			wait_until($crashing, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)");
 		}
 		else
 		{
@@ -135,7 +135,7 @@ subtest 'C05: cancelled and terminated at any moment' => sub {
 		my $victim = Fixture::Session->new($crashing, 'postgres');
 		my $pid = $victim->query('SELECT pg_backend_pid()');
 		$victim->send("SET statement_timeout = 0;\n" . $loop x 100);
-		$crashing->poll_query_until('postgres', "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $pid");
+		wait_until($crashing, 'postgres', "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $pid");
 		sql("SELECT pg_terminate_backend($pid, 10000)");
 		eval { IPC::Run::finish($victim->{run}) };
 	}

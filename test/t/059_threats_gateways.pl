@@ -328,7 +328,7 @@ attack 'U04', 'a flood of failures', sub {
 	my ($left_out) = slurp_file($node->logfile, $from) =~ /(\d+) rejections before this one were not logged/;
 	cmp_ok($left_out // 0, '>=', 1, 'and how many were left out is said');
 	$node->reload;
-	$node->poll_query_until($database, "SELECT sum(denied_unknown) = 21110 FROM revdesk.key_usage");
+	wait_until($node, $database, "SELECT sum(denied_unknown) = 21110 FROM revdesk.key_usage");
 	is($node->safe_psql($database, 'SELECT sum(denied_unknown) FROM revdesk.key_usage'), '21110', 'all are counted');
 	is($node->safe_psql($database, "SELECT sum((details->>'unknown')::int), count(*) < 10 FROM revdesk.audit_log WHERE action = 'unknown.rejected'"), '21110|t', 'in few rows of the audit log');
 };

@@ -107,7 +107,7 @@ is(lint_of('SLOTS_FULL'), 'medium|revdesk.max_tracked_keys', 'SLOTS_FULL');
 
 $node->append_conf('postgresql.conf', 'max_worker_processes = 8');
 $node->restart;
-$node->poll_query_until('guarded', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage launcher')");
+wait_until($node, 'guarded', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage launcher')");
 is(lint_of('WORKER_MISSING'), '', 'the worker runs');
 
 done_testing();

@@ -38,13 +38,15 @@ for my $i (1 .. 200)
 my %allowed = map { $_ => 1 } 'organization write bbbbbbbb-0000-0000-0000-000000000000 20', '0';
 my $expected_error = qr/ERROR:  (?:57014|25P02): |FATAL:  (?:57P0[123]: |terminating connection )|WARNING:  (?:57P02|25P01): /;
 
-# A client runs until the file "stop" is there, and writes down what is wrong.
+# A client runs until the file "stop" is there, or nobody to make it, and writes
+# down what is wrong.
 my $folder = PostgreSQL::Test::Utils::tempdir();
 append_to_file("$folder/script", $script);
+my $parent = $$;
 sub run_client
 {
 	my $looks = 0;
-	until (-e "$folder/stop")
+	until (-e "$folder/stop" || getppid != $parent)
 	{
 		my ($stdout, $stderr) = ('', '');
 		IPC::Run::run([ $node->installed_command('psql'), '-XAtq', '-d', $node->connstr('postgres') . ' user=api', '-v', 'VERBOSITY=verbose', '-f', "$folder/script" ],
@@ -98,13 +100,13 @@ cmp_ok($terminated, '>=', $terminations / 2, 'terminations');
 my $killed = 0;
 for my $round (1 .. $kills)
 {
-	$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = 'api' AND state = 'active'") or die 'no client is active';
+	wait_until($node, 'postgres', "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = 'api' AND state = 'active'") or die 'no client is active';
 	my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE usename = 'api' ORDER BY random() LIMIT 1");
 	$killed += kill 'KILL', $pid;
 	# Everybody is sent away, and let in again.
-	$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)") or die 'the server does not come back';
+	wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)") or die 'the server does not come back';
 }
-ok($node->poll_query_until('postgres', 'SELECT true'), 'kills');
+ok(wait_until($node, 'postgres', 'SELECT true'), 'kills');
 my $ended = () = slurp_file($node->logfile) =~ /terminated by signal 9/g;
 is($ended, $killed, 'each was one');
 

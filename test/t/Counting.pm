@@ -67,7 +67,7 @@ sub counted
 sub settle
 {
 	my ($node, $database) = @_;
-	return $node->poll_query_until($database // 'postgres',
+	return wait_until($node, $database // 'postgres',
 		"SELECT NOT EXISTS (SELECT FROM revdesk.usage_in_memory() AS m WHERE $all_counts > 0)");
 }
 
@@ -82,7 +82,7 @@ sub flush_now
 sub wait_for_worker
 {
 	my ($node, $condition) = @_;
-	return $node->poll_query_until('postgres',
+	return wait_until($node, 'postgres',
 		"SELECT $condition FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage launcher'");
 }
 

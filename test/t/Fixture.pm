@@ -11,11 +11,12 @@ use File::Temp ();
 use IPC::Run ();
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes 'sleep';
 
 our @EXPORT = qw(
   token key_hash
   install_extension make_data
-  as_key query query_ok refused
+  as_key query query_ok refused wait_until
   force_parallel
 );
 
@@ -152,6 +153,25 @@ sub query
 		stderr => \$stderr,
 		on_error_stop => 0);
 	return ($stdout, $stderr =~ s/^psql:\Q$file\E:/psql:<stdin>:/mgr);
+}
+
+# Wait until a superuser's query says true, also while the server lets nobody in;
+# Cluster's poll_query_until() dies of a psql that ends before its input is written.
+sub wait_until
+{
+	my ($node, $database, $sql) = @_;
+	my $file = File::Temp->new;
+	print {$file} $sql;
+	close $file;
+	my ($stdout, $stderr);
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		$node->psql($database, '', extra_params => [ '-f', "$file" ], stdout => \$stdout, stderr => \$stderr, on_error_stop => 0);
+		return 1 if ($stdout // '') eq 't';
+		sleep 0.1;
+	}
+	diag("not true in time: $sql\nsaid last: $stdout$stderr");
+	return 0;
 }
 
 # The statements print this, and complain of nothing.
