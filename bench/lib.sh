@@ -45,6 +45,7 @@ make_work() {
 # Called by a trap.
 # shellcheck disable=SC2317
 stop_servers() {
+	[ ! -f "$work/pooler/pid" ] || kill "$(cat "$work/pooler/pid")" || :
 	for data in "$work"/data.*; do
 		[ ! -f "$data/postmaster.pid" ] ||
 			pg_ctl -D "$data" -m immediate -w stop >/dev/null 2>&1 || :

@@ -30,6 +30,7 @@ BEGIN {
 	title["lookup"] = "primary-key SELECT"
 	title["nothing"] = "by hand + nothing()"
 	title["login"] = "by hand + login"
+	title["noop"] = "nothing()"
 	title["cost"] = "added for the client"
 	title["raw"] = "there and back"
 	title["server"] = "in the server"

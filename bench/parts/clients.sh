@@ -7,11 +7,12 @@
 #            no second statement, or one that does nothing; there and with
 #            current_setting() the application has to check the key by itself,
 #            which is not included.
-#   login    the login alone, as one statement
+#   login    the login alone, as one statement; the function that does nothing
+#            tells how many statements there can be
 # shellcheck disable=SC2154 # of bench/report and what it sources
 
 request_ways='revdesk noting handwritten nothing setting'
-login_ways='revdesk noting'
+login_ways='revdesk noting noop'
 
 # Keys for the login in PL/pgSQL are the first ones of revdesk_auth's, which
 # load_docs makes after them.
@@ -25,7 +26,7 @@ load_requests() {
 	ask -d requests -c "CREATE FUNCTION bench.nothing(text) RETURNS void LANGUAGE c AS '\$libdir/revdesk_auth', 'revdesk_deauthenticate'"
 	# shellcheck disable=SC2086 # a list of words
 	check_ways requests sub_entity 1 $request_ways login
-	for way in $request_ways login; do
+	for way in $request_ways login noop; do
 		way_request_script "$way" | add_script "request/$way"
 		way_request_script "$way" | sed '/^BEGIN;$/d; /^COMMIT;$/d; /LIMIT 50;$/d' | add_script "login/$way"
 	done
@@ -33,11 +34,11 @@ load_requests() {
 
 load_clients() { load_requests; }
 
-# throughput HOST PORT MODE CLIENTS SECONDS SAME ROLE SCRIPT: transactions in a
-# second.
+# throughput CPUS HOST PORT MODE CLIENTS SECONDS SAME ROLE SCRIPT: transactions in
+# a second.
 throughput() {
-	pgbench -n -h "$1" -p "$2" -M "$3" -c "$4" -j "$(at_most "$4" 2)" -T "$5" -U "$7" \
-		-D cold=1 -D same="$6" -f "$work/script/$8.sql" requests >"$work/pgbench" 2>"$work/errors" ||
+	on_cpus "$1" pgbench -n -h "$2" -p "$3" -M "$4" -c "$5" -j "$(at_most "$5" 2)" -T "$6" -U "$8" \
+		-D cold=1 -D same="$7" -f "$work/script/$9.sql" requests >"$work/pgbench" 2>"$work/errors" ||
 		fail "pgbench: $(cat "$work/errors")"
 	sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$work/pgbench"
 }
@@ -53,13 +54,14 @@ turns() {
 	done
 }
 
-# All CPUs, for the server's new backends too.
+# One client has one CPU, as paired.sh explains; more have all.
 round_clients() {
-	on_cpus "$all_cpus" true
 	for clients in $client_numbers; do
+		seats=$one_cpu
+		[ "$clients" -eq 1 ] || seats=$all_cpus
 		for same in 0 1; do
-			turns "requests $same" "$clients" "$request_ways" request "$PGHOST" "$PGPORT" prepared "$clients" "$seconds" $same
-			turns "logins $same" "$clients" "$login_ways" login "$PGHOST" "$PGPORT" prepared "$clients" "$seconds" $same
+			turns "requests $same" "$clients" "$request_ways" request "$seats" "$PGHOST" "$PGPORT" prepared "$clients" "$seconds" $same
+			turns "logins $same" "$clients" "$login_ways" login "$seats" "$PGHOST" "$PGPORT" prepared "$clients" "$seconds" $same
 		done
 	done
 }
@@ -74,6 +76,6 @@ print_clients() {
 			'revdesk/noting revdesk/handwritten revdesk/nothing revdesk/setting'
 		chart "requests-$(echo "$keys" | tr ' ' '-')" clients 'requests/s' "requests $same" tps "$request_ways"
 		printf '### Logins, %s\n\n' "$keys"
-		table "logins $same" tps clients "$login_ways" 'revdesk/noting>=8'
+		table "logins $same" tps clients "$login_ways" 'revdesk/noting>=8 revdesk/noop'
 	done
 }
