@@ -160,14 +160,11 @@ sub query
 sub wait_until
 {
 	my ($node, $database, $sql) = @_;
-	my $file = File::Temp->new;
-	print {$file} $sql;
-	close $file;
 	my ($stdout, $stderr);
 	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{
-		$node->psql($database, '', extra_params => [ '-f', "$file" ], stdout => \$stdout, stderr => \$stderr, on_error_stop => 0);
-		return 1 if ($stdout // '') eq 't';
+		($stdout, $stderr) = query($node, $database, $sql, role => 'postgres');
+		return 1 if $stdout eq 't' && $stderr eq '';
 		sleep 0.1;
 	}
 	diag("not true in time: $sql\nsaid last: $stdout$stderr");
