@@ -25,13 +25,9 @@ PG_FUNCTION_INFO_V1(revdesk_session_started);
 static Datum
 return_id(FunctionCallInfo fcinfo, const RdaId *id)
 {
-	pg_uuid_t  *copy;
-
 	if (id == NULL || !id->present)
 		PG_RETURN_NULL();
-	copy = palloc(sizeof(pg_uuid_t));
-	*copy = id->value;
-	PG_RETURN_UUID_P(copy);
+	return rda_uuid_copy(&id->value);
 }
 
 static Datum

@@ -197,7 +197,6 @@ rda_scan_at(RdaScan *scan, RdaTable table, const RdaPlace *place)
 	bool		found;
 
 	open_table(scan, table, NULL);
-	scan->place = *place;
 	if (!BufferIsValid(place->buffer) || !TTS_IS_BUFFERTUPLE(scan->slot) ||
 		!rda_read_recent_buffer(scan->table, ItemPointerGetBlockNumber(&tid),
 								place->buffer))

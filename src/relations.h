@@ -72,7 +72,7 @@ typedef struct RdaScan
 	TupleTableSlot *slot;
 	Relation	index;			/* NULL for one place, as scan is */
 	IndexScanDesc scan;
-	RdaPlace	place;			/* of the row that was found last */
+	RdaPlace	place;			/* where rda_scan_next() found its last row */
 } RdaScan;
 
 extern void rda_scan_begin(RdaScan *scan, RdaIndex index, RegProcedure equal,

@@ -157,15 +157,6 @@ context_of(RdaScope scope)
 	return context != NULL && context->scope == scope ? context : NULL;
 }
 
-static Datum
-return_uuid(FunctionCallInfo fcinfo, const pg_uuid_t *id)
-{
-	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
-
-	*copy = *id;
-	PG_RETURN_UUID_P(copy);
-}
-
 /*
  * Return ids as uuid[].  A copy: the planner and the executor keep the value
  * for as long as a scan lasts, the cache does not.
@@ -200,7 +191,7 @@ revdesk_scope_sub_entity(PG_FUNCTION_ARGS)
 
 	if (context == NULL)
 		PG_RETURN_NULL();
-	return return_uuid(fcinfo, &context->tenant_id.value);
+	return rda_uuid_copy(&context->tenant_id.value);
 }
 
 Datum
@@ -223,7 +214,7 @@ revdesk_scope_organization(PG_FUNCTION_ARGS)
 
 	if (context == NULL)
 		PG_RETURN_NULL();
-	return return_uuid(fcinfo, &context->tenant_id.value);
+	return rda_uuid_copy(&context->tenant_id.value);
 }
 
 Datum
@@ -259,7 +250,7 @@ revdesk_scope_user(PG_FUNCTION_ARGS)
 
 	if (context == NULL)
 		PG_RETURN_NULL();
-	return return_uuid(fcinfo, &context->user_id.value);
+	return rda_uuid_copy(&context->user_id.value);
 }
 
 Datum

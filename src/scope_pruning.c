@@ -154,7 +154,6 @@ revdesk_scope_tenant(PG_FUNCTION_ARGS)
 	int			place = PG_GETARG_INT32(0);
 	int			places = PG_GETARG_INT32(1);
 	const RdaContext *context = rda_context_current();
-	pg_uuid_t  *id;
 
 	if (context == NULL || (context->scope != RDA_SCOPE_USER &&
 							context->scope != RDA_SCOPE_ORGANIZATION))
@@ -168,9 +167,7 @@ revdesk_scope_tenant(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(2));
 	if (place < 1 || place > seen.count)
 		PG_RETURN_NULL();
-	id = palloc(sizeof(pg_uuid_t));
-	*id = seen.ids[place - 1];
-	PG_RETURN_UUID_P(id);
+	return rda_uuid_copy(&seen.ids[place - 1]);
 }
 
 /*

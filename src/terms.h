@@ -75,4 +75,16 @@ rda_id_is(const RdaId *id, const pg_uuid_t *uuid)
 	return id->present && rda_uuid_equal(&id->value, uuid);
 }
 
+/*
+ * A copy, palloc'd, as SQL functions return them.
+ */
+static inline Datum
+rda_uuid_copy(const pg_uuid_t *uuid)
+{
+	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
+
+	*copy = *uuid;
+	return UUIDPGetDatum(copy);
+}
+
 #endif							/* RDA_TERMS_H */
