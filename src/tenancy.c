@@ -17,7 +17,6 @@
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/uuid.h"
 
@@ -26,18 +25,19 @@
 
 /* Entries beyond this many make the cache start over. */
 #define MAX_CACHED 16384
-
-typedef struct CachedUser
-{
-	pg_uuid_t	id;
-	bool		enabled;
-} CachedUser;
+#define INITIAL_SIZE 64
 
 typedef struct HashedId
 {
 	pg_uuid_t	id;
 	char		status;			/* simplehash's own */
 } HashedId;
+
+typedef struct HashedTenant
+{
+	RdaTenant	tenant;
+	char		status;
+} HashedTenant;
 
 /*
  * Ids are random, or at least one of their halves is in part, so little is
@@ -64,6 +64,17 @@ hash_id(const pg_uuid_t *id)
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+#define SH_PREFIX tenanttable
+#define SH_ELEMENT_TYPE HashedTenant
+#define SH_KEY_TYPE pg_uuid_t
+#define SH_KEY tenant.id
+#define SH_HASH_KEY(table, key) hash_id(&(key))
+#define SH_EQUAL(table, a, b) rda_uuid_equal(&(a), &(b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
 /* The set that was asked for last. */
 typedef struct CachedSet
 {
@@ -74,22 +85,10 @@ typedef struct CachedSet
 
 static MemoryContext cache_context = NULL;
 static uint64 cache_generation = 0;
-static HTAB *tenants = NULL;
-static HTAB *users = NULL;
+static tenanttable_hash *tenants = NULL;
+static idtable_hash *enabled_users = NULL;
 static CachedSet organization_tenants;
 static CachedSet user_tenants;
-
-static HTAB *
-create_table(const char *name, Size entrysize)
-{
-	HASHCTL		ctl = {
-		.keysize = sizeof(pg_uuid_t),
-		.entrysize = entrysize,
-		.hcxt = cache_context
-	};
-
-	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
 
 /*
  * Make the cache ready for use: as of now, and with room.  Returns the
@@ -101,8 +100,7 @@ refresh_cache(void)
 	uint64		generation = rda_relations_generation();
 
 	if (cache_generation == generation &&
-		hash_get_num_entries(tenants) < MAX_CACHED &&
-		hash_get_num_entries(users) < MAX_CACHED)
+		tenants->members < MAX_CACHED && enabled_users->members < MAX_CACHED)
 		return generation;
 
 	cache_generation = 0;
@@ -113,8 +111,8 @@ refresh_cache(void)
 	organization_tenants = (CachedSet) {0};
 	user_tenants = (CachedSet) {0};
 	MemoryContextReset(cache_context);
-	tenants = create_table("revdesk_auth tenants", sizeof(RdaTenant));
-	users = create_table("revdesk_auth users", sizeof(CachedUser));
+	tenants = tenanttable_create(cache_context, INITIAL_SIZE, NULL);
+	enabled_users = idtable_create(cache_context, INITIAL_SIZE, NULL);
 	cache_generation = generation;
 	return generation;
 }
@@ -162,14 +160,14 @@ read_tenant(const pg_uuid_t *id, RdaId *umbrella_id, bool *suspended,
 bool
 rda_tenant_find(const pg_uuid_t *id, RdaTenant *tenant)
 {
-	RdaTenant  *entry;
+	HashedTenant *entry;
 	RdaId		umbrella_id;
 	uint64		generation = refresh_cache();
 
-	entry = hash_search(tenants, id, HASH_FIND, NULL);
+	entry = tenanttable_lookup(tenants, *id);
 	if (entry != NULL)
 	{
-		*tenant = *entry;
+		*tenant = entry->tenant;
 		return true;
 	}
 
@@ -189,7 +187,11 @@ rda_tenant_find(const pg_uuid_t *id, RdaTenant *tenant)
 	}
 
 	if (is_current(generation))
-		*(RdaTenant *) hash_search(tenants, id, HASH_ENTER, NULL) = *tenant;
+	{
+		bool		found;
+
+		tenanttable_insert(tenants, *id, &found)->tenant = *tenant;
+	}
 	return true;
 }
 
@@ -218,30 +220,31 @@ rda_user_find(const char *subject, pg_uuid_t *id)
 }
 
 /*
- * Is there such a user, and not disabled?
+ * Is there such a user, and not disabled?  Others are looked for each time.
  */
 bool
 rda_user_is_enabled(const pg_uuid_t *id)
 {
-	CachedUser *entry;
-	CachedUser	user = {.id = *id,.enabled = false};
 	RdaScan		scan;
 	TupleTableSlot *row;
+	bool		enabled;
 	uint64		generation = refresh_cache();
 
-	entry = hash_search(users, id, HASH_FIND, NULL);
-	if (entry != NULL)
-		return entry->enabled;
+	if (idtable_lookup(enabled_users, *id) != NULL)
+		return true;
 
 	rda_scan_begin(&scan, RDA_USERS_BY_ID, F_UUID_EQ, UUIDPGetDatum(id));
 	row = rda_scan_next(&scan);
-	if (row != NULL)
-		user.enabled = slot_attisnull(row, Anum_users_disabled_at);
+	enabled = row != NULL && slot_attisnull(row, Anum_users_disabled_at);
 	rda_scan_end(&scan);
 
-	if (is_current(generation))
-		*(CachedUser *) hash_search(users, id, HASH_ENTER, NULL) = user;
-	return user.enabled;
+	if (enabled && is_current(generation))
+	{
+		bool		found;
+
+		(void) idtable_insert(enabled_users, *id, &found);
+	}
+	return enabled;
 }
 
 static int
@@ -262,25 +265,30 @@ append_id(RdaIdSet *set, int *room, const pg_uuid_t *id)
 }
 
 /*
- * Read the uuids that stand in one column of the rows that an index finds.
+ * Read the uuids that stand in one column of the rows that an index finds, as a
+ * snapshot shows them; NULL stands for the latest committed state.  Returns
+ * false if the set would have more than so many.
  */
-static void
+static bool
 read_ids(RdaIndex index, const pg_uuid_t *key, AttrNumber column,
-		 RdaIdSet *set, int *room)
+		 Snapshot snapshot, int most, RdaIdSet *set, int *room)
 {
 	RdaScan		scan;
 	TupleTableSlot *row;
+	bool		complete = true;
 
-	rda_scan_begin(&scan, index, F_UUID_EQ, UUIDPGetDatum(key));
-	while ((row = rda_scan_next(&scan)) != NULL)
+	rda_scan_begin_at(&scan, index, F_UUID_EQ, UUIDPGetDatum(key), snapshot);
+	while (complete && (row = rda_scan_next(&scan)) != NULL)
 	{
 		bool		isnull;
 		Datum		value = slot_getattr(row, column, &isnull);
 
-		if (!isnull)
+		complete = set->count < most;
+		if (complete && !isnull)
 			append_id(set, room, DatumGetUUIDP(value));
 	}
 	rda_scan_end(&scan);
+	return complete;
 }
 
 /*
@@ -368,7 +376,8 @@ rda_organization_tenants(const pg_uuid_t *umbrella_id)
 
 	set.ids = palloc(room * sizeof(pg_uuid_t));
 	append_id(&set, &room, umbrella_id);
-	read_ids(RDA_TENANTS_BY_UMBRELLA, umbrella_id, Anum_tenants_id, &set, &room);
+	(void) read_ids(RDA_TENANTS_BY_UMBRELLA, umbrella_id, Anum_tenants_id,
+					NULL, INT_MAX, &set, &room);
 	return keep_set(&organization_tenants, umbrella_id, set, generation);
 }
 
@@ -388,37 +397,10 @@ rda_user_tenants(const pg_uuid_t *user_id)
 		return &user_tenants.set;
 
 	set.ids = palloc(room * sizeof(pg_uuid_t));
-	read_ids(RDA_MEMBERSHIPS_BY_USER, user_id, Anum_memberships_tenant_id,
-			 &set, &room);
+	(void) read_ids(RDA_MEMBERSHIPS_BY_USER, user_id, Anum_memberships_tenant_id,
+					NULL, INT_MAX, &set, &room);
 	remove_suspended(&set);
 	return keep_set(&user_tenants, user_id, set, generation);
-}
-
-/*
- * Read the uuids in one column of the rows that an index finds, as a snapshot
- * shows them, into ids, where there is room for so many.  Returns how many there
- * are, or a number beyond room.
- */
-static int
-read_ids_at(RdaIndex index, const pg_uuid_t *key, AttrNumber column,
-			Snapshot snapshot, pg_uuid_t *ids, int room)
-{
-	RdaScan		scan;
-	TupleTableSlot *row;
-	int			count = 0;
-
-	rda_scan_begin_at(&scan, index, F_UUID_EQ, UUIDPGetDatum(key), snapshot);
-	while (count <= room && (row = rda_scan_next(&scan)) != NULL)
-	{
-		bool		isnull;
-		Datum		value = slot_getattr(row, column, &isnull);
-
-		if (count < room)
-			ids[count] = *DatumGetUUIDP(value);
-		count++;
-	}
-	rda_scan_end(&scan);
-	return count;
 }
 
 /*
@@ -431,9 +413,11 @@ int
 rda_organization_tenants_at(const pg_uuid_t *umbrella_id, Snapshot snapshot,
 							pg_uuid_t *ids, int room)
 {
-	ids[0] = *umbrella_id;
-	return 1 + read_ids_at(RDA_TENANTS_BY_UMBRELLA, umbrella_id, Anum_tenants_id,
-						   snapshot, ids + 1, room - 1);
+	RdaIdSet	set = {.ids = ids};
+
+	append_id(&set, &room, umbrella_id);
+	return read_ids(RDA_TENANTS_BY_UMBRELLA, umbrella_id, Anum_tenants_id,
+					snapshot, room, &set, &room) ? set.count : room + 1;
 }
 
 /*
@@ -443,8 +427,10 @@ int
 rda_user_tenants_at(const pg_uuid_t *user_id, Snapshot snapshot,
 					pg_uuid_t *ids, int room)
 {
-	return read_ids_at(RDA_MEMBERSHIPS_BY_USER, user_id,
-					   Anum_memberships_tenant_id, snapshot, ids, room);
+	RdaIdSet	set = {.ids = ids};
+
+	return read_ids(RDA_MEMBERSHIPS_BY_USER, user_id, Anum_memberships_tenant_id,
+					snapshot, room, &set, &room) ? set.count : room + 1;
 }
 
 bool
