@@ -37,9 +37,19 @@
 typedef struct Shared
 {
 	LWLockPadded *locks;		/* PARTITIONS of them */
+	uint64		removals;		/* entries removed; under the same locks */
 	pg_atomic_uint64 dropped;
 	pg_atomic_uint32 flushing;	/* is a flush under way? */
 } Shared;
+
+/* Where an entry was found.  It is there until any entry is removed. */
+typedef struct Known
+{
+	RdaUsageEntry *entry;
+	uint64		removals;
+} Known;
+
+#define KNOWN 4096
 
 /* An entry in the file. */
 typedef struct Dumped
@@ -57,6 +67,7 @@ static const RdaRecordFile dump_file = {
 
 static Shared *shared = NULL;
 static HTAB *entries = NULL;
+static Known known[KNOWN];
 
 static Size
 shmem_size(void)
@@ -155,6 +166,24 @@ entry_lock(Oid database, const pg_uuid_t *id, RdaUsageKey *key, uint32 *hash)
 }
 
 /*
+ * Look in the table, but first where this backend found the key lately: a walk
+ * through the hash table's memory is a large part of what a login costs.
+ */
+static RdaUsageEntry *
+look_up(const RdaUsageKey *key, uint32 hash)
+{
+	Known	   *place = &known[hash % KNOWN];
+
+	if (place->entry == NULL || place->removals != shared->removals ||
+		memcmp(&place->entry->key, key, sizeof(RdaUsageKey)) != 0)
+	{
+		place->entry = hash_search_with_hash_value(entries, key, hash, HASH_FIND, NULL);
+		place->removals = shared->removals;
+	}
+	return place->entry;
+}
+
+/*
  * Find a key's entry, and keep it in place until *lock is released.  Returns
  * NULL, with nothing to release, when there is none, and without preloading.
  */
@@ -169,7 +198,7 @@ rda_usage_entry_find(const pg_uuid_t *id, Oid database, LWLock **lock)
 		return NULL;
 	*lock = entry_lock(database, id, &key, &hash);
 	LWLockAcquire(*lock, LW_SHARED);
-	entry = hash_search_with_hash_value(entries, &key, hash, HASH_FIND, NULL);
+	entry = look_up(&key, hash);
 	if (entry == NULL)
 		LWLockRelease(*lock);
 	return entry;
@@ -213,6 +242,7 @@ void
 rda_usage_entry_remove(RdaUsageEntry *entry)
 {
 	hash_search(entries, &entry->key, HASH_REMOVE, NULL);
+	shared->removals++;
 }
 
 /*
@@ -340,6 +370,7 @@ shmem_startup(LWLockPadded *locks)
 	if (!found)
 	{
 		shared->locks = locks;
+		shared->removals = 0;
 		pg_atomic_init_u64(&shared->dropped, 0);
 		pg_atomic_init_u32(&shared->flushing, 0);
 	}

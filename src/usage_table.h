@@ -48,11 +48,11 @@ typedef struct RdaUsageKey
 typedef struct RdaUsageEntry
 {
 	RdaUsageKey key;			/* first, as dynahash wants it */
-	pg_atomic_uint64 counts[RDA_COUNTS];
-	pg_atomic_uint64 last_used;
-	RdaBucket	bucket;
 	slock_t		mutex;			/* of the address */
+	pg_atomic_uint64 last_used;
 	char		address[RDA_ADDRESS_LEN];
+	pg_atomic_uint64 counts[RDA_COUNTS];
+	RdaBucket	bucket;
 } RdaUsageEntry;
 
 /* A way through all entries. */

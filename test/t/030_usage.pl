@@ -277,20 +277,38 @@ $node->start;
 sql("INSERT INTO revdesk.api_keys (id, name, key_hash, scope, tenant_id)
   SELECT ('eeeeeeee-0000-0000-0000-' || lpad(i::text, 12, '0'))::uuid, 'many', sha256(('revdesk_' || md5(i::text))::bytea),
     'organization', 'aaaaaaaa-0000-0000-0000-000000000000' FROM generate_series(1, 200) AS i");
-query($node, 'postgres', join '', map { "SELECT revdesk_authenticate('revdesk_' || md5('$_')) \\g /dev/null\n" } 1 .. 120);
+my $use = sub { join '', map { "SELECT revdesk_authenticate('revdesk_' || md5('$_')) \\g /dev/null\n" } @_ };
+query($node, 'postgres', $use->(1 .. 120));
 my $dropped = sql('SELECT revdesk.usage_dropped()');
 cmp_ok($dropped, '>', 0, 'full: requests are dropped');
 is(sql('SELECT sum(requests) FROM revdesk.usage_in_memory()') + $dropped, 120 + sql("SELECT COALESCE(sum(requests), 0) FROM revdesk.usage_in_memory() WHERE key_id::text NOT LIKE 'e%'"), 'and counted as such, all of them');
 sql("UPDATE revdesk.api_keys SET rate_limit = 10 WHERE name = 'many'");
 like((query($node, 'postgres', "SELECT revdesk_authenticate('revdesk_' || md5('150'))"))[1], qr/no room to hold a key to its limits/, 'full: a key with limits is refused');
 sql("UPDATE revdesk.api_keys SET rate_limit = NULL WHERE name = 'many'");
-is((query($node, 'postgres', "SELECT revdesk_authenticate('revdesk_' || md5('150')) \\g /dev/null"))[1], '', 'one without is not');
+is((query($node, 'postgres', $use->(150)))[1], '', 'one without is not');
 flush_now($node);
 $node->reload;
 wait_until($node, 'postgres', 'SELECT count(*) < 50 FROM revdesk.usage_in_memory()');
 $dropped = sql('SELECT revdesk.usage_dropped()');
-is((query($node, 'postgres', "SELECT revdesk_authenticate('revdesk_' || md5('151')) \\g /dev/null"))[1], '', 'room again after a flush');
+is((query($node, 'postgres', $use->(151)))[1], '', 'room again after a flush');
 is(sql('SELECT revdesk.usage_dropped()'), $dropped, 'and nothing dropped');
+
+# A session that knows where a key is counted, until a flush has made room.
+my $of_first = "FROM revdesk.usage_in_memory() WHERE key_id = 'eeeeeeee-0000-0000-0000-000000000001'";
+my ($counted, $complaint) = query($node, 'postgres', <<"SQL", role => getpwuid($<));
+@{[ $use->(1, 1, 2 .. 120) ]}
+SELECT requests $of_first;
+DO \$\$
+BEGIN
+  WHILE EXISTS (SELECT $of_first) LOOP
+    PERFORM pg_reload_conf(), pg_sleep(0.1);
+  END LOOP;
+END
+\$\$;
+@{[ $use->(1, 1, 1) ]}
+SELECT requests $of_first
+SQL
+is($counted . $complaint, "2\n3", 'a key is counted in a session that knew its entry before a flush removed it');
 
 # No worker to be had.
 $expected = counted($node, 'a0');
