@@ -14,7 +14,6 @@
 #   noting       as setting, after a login in PL/pgSQL that updates last_used_at
 #   nothing      as handwritten, after a function that does nothing
 #   login        as handwritten, after revdesk_authenticate()
-#   noop         the function that does nothing, alone
 #
 # Each has a role (sql/ways_roles.sql, sql/ways_policies.sql), which transactions
 # that are measured in pairs begin by becoming.  An actor of bench.actors is a
@@ -24,14 +23,14 @@
 way_role() {
 	case $1 in
 	noting) echo bench_setting ;;
-	nothing | noop | login) echo bench_handwritten ;;
+	nothing | login) echo bench_handwritten ;;
 	*) echo "bench_$1" ;;
 	esac
 }
 
 way_table() {
 	case $1 in
-	revdesk | handwritten | nothing | noop | login) echo bench.docs ;;
+	revdesk | handwritten | nothing | login) echo bench.docs ;;
 	*) echo bench_policies.docs ;;
 	esac
 }
@@ -41,7 +40,7 @@ way_login() {
 	case $1 in
 	revdesk | login) echo 'SELECT revdesk_authenticate(:token);' ;;
 	noting) echo 'SELECT bench.authenticate_noting(:token);' ;;
-	nothing | noop) echo 'SELECT bench.nothing(:token);' ;;
+	nothing) echo 'SELECT bench.nothing(:token);' ;;
 	setting) echo "SELECT set_config('app.tenant_id', :tenant_id, true);" ;;
 	array | subselect | exists) echo "SELECT set_config('request.jwt.claims', :claims, true);" ;;
 	esac

@@ -52,6 +52,6 @@ print_pgbouncer() {
 		printf 'Left out: pgbouncer is not installed (apt-get install pgbouncer).\n\n'
 		return
 	fi
-	printf '50 clients, 2 connections, transaction mode; requests per second.\n\n'
+	printf '50 clients, 2 connections, transaction mode; requests per second. nothing() and login: by hand, after a function that does nothing, or after the same login.\n\n'
 	table pooled tps clients "$pooled_ways" 'revdesk/nothing>=0.95 revdesk/login>=0.95 revdesk/setting'
 }
