@@ -319,30 +319,6 @@ rda_authenticate_token(const char *token, Size len, const char *address,
 		deny(NULL, RDA_DENIED_UNKNOWN, address, outcome);
 }
 
-static void
-raise_limit(const RdaOutcome *outcome)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			 errmsg("API key is over its limit"),
-			 errdetail("Retry after %lld seconds.", (long long) outcome->budget.reset),
-			 errdetail_log("%s", outcome->reason),
-			 errhidestmt(true),
-			 errhidecontext(true)));
-}
-
-static void
-raise_unavailable(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_CANNOT_CONNECT_NOW),
-			 errmsg("this standby cannot check API keys now"),
-			 errdetail_log(RDA_REPLAY_LAG_REASON),
-			 errhint("Try again, or another server."),
-			 errhidestmt(true),
-			 errhidecontext(true)));
-}
-
 /*
  * Set the context from the SQL function's argument.
  *
@@ -356,7 +332,7 @@ authenticate_argument(FunctionCallInfo fcinfo, RdaOutcome *outcome)
 	text	   *token;
 
 	if (rda_replay_lag_is_high())
-		raise_unavailable();
+		rda_error_unavailable(RDA_REPLAY_LAG_REASON);
 	if (PG_ARGISNULL(0) ||
 		toast_raw_datum_size(PG_GETARG_DATUM(0)) != RDA_TOKEN_LEN + VARHDRSZ)
 	{
@@ -398,7 +374,7 @@ revdesk_authenticate(PG_FUNCTION_ARGS)
 		warn_of_literal();
 	authenticate_argument(fcinfo, &outcome);
 	if (!outcome.accepted && outcome.denial == RDA_DENIED_LIMIT)
-		raise_limit(&outcome);
+		rda_error_over_limit(&outcome.budget, outcome.reason);
 	if (!outcome.accepted)
 		rda_error_rejected(outcome.reason);
 	error_context_stack = callers;

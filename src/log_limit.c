@@ -31,7 +31,8 @@ static bool
 is_rejection(const ErrorData *edata)
 {
 	static const char *const functions[] = {
-		"rda_error_rejected", "rda_http_raise"
+		"rda_error_rejected", "rda_error_over_limit", "rda_error_unavailable",
+		"rda_http_raise"
 	};
 
 	for (int i = 0; edata->funcname != NULL && i < (int) lengthof(functions); i++)

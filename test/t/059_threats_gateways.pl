@@ -322,6 +322,11 @@ attack 'U04', 'a flood of failures', sub {
 	query($node, $database, login('ee') x 1000);
 	my $lines = () = slurp_file($node->logfile, $from) =~ /API key rejected/g;
 	cmp_ok($lines, '<', 1000 / 10, 'of a flood there are few');
+	$node->safe_psql($database, "SELECT revdesk_limit_key('dddddddd-0000-0000-0000-0000000000a1', 1, 'minute')");
+	query($node, $database, login('a1') x 1000);
+	$lines = () = slurp_file($node->logfile, $from) =~ /API key is over its limit/g;
+	cmp_ok($lines, '<', 1000 / 10, 'nor of one over a limit');
+	$node->safe_psql($database, "SELECT revdesk_limit_key('dddddddd-0000-0000-0000-0000000000a1')");
 	$node->append_conf('postgresql.conf', 'revdesk.log_rejections_per_minute = 1000000');
 	$node->reload;
 	query($node, $database, "SELECT pg_sleep(0.1);\n" . login('ee') x 10);
