@@ -262,7 +262,7 @@ find_covers(List *levels)
 			HashLevel  *level = lfirst(cell);
 			int			partition = partition_of(level, &id);
 
-			if (!bms_is_member(partition, level->uncovered))
+			if (partition < 0 || !bms_is_member(partition, level->uncovered))
 				continue;
 			level->uncovered = bms_del_member(level->uncovered, partition);
 			uncovered--;

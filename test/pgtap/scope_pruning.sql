@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(229);
+SELECT plan(237);
 
 -- A has 80 sub-entities, B one and C none; max is a member of 70 of them, ann
 -- of five.
@@ -238,6 +238,14 @@ SELECT is(
 FROM (VALUES ('C', 1, 3, test.id('C')::text), ('C', 2, 3, 'null'), ('C', 0, 3, 'null'), ('C', -1, 3, 'null'), ('C', 1, 0, test.id('other')::text),
              ('C', 2147483647, 2147483647, test.id('other')::text), ('B', 1, 1, test.id('other')::text), ('B', 2, 1, test.id('other')::text),
              ('B', 2, 8, test.id('B1')::text), ('C', 2, 8, 'null'), ('bob', 1, 1, test.id('A')::text), ('eve', 1, 1, 'null'), ('A1', 1, 1, 'null'), (NULL, 1, 1, 'null')) AS cases (key, place, places, expected);
+
+-- A remainder of a hash without a partition: one that was detached to be split, say.
+ALTER TABLE desk.uneven DETACH PARTITION desk.uneven_7;
+SELECT is(
+  test.rows('test_app', key, 'SELECT string_agg(id::text, '','' ORDER BY id) FROM desk.uneven'),
+  (SELECT string_agg(id, ',' ORDER BY id::integer) FROM string_to_table(test.wanted(key, 'uneven'), ',') AS id WHERE id::integer NOT IN (SELECT uneven_7.id FROM desk.uneven_7)),
+  'a hash without all partitions: ' || key)
+FROM callers;
 
 -- A library that is newer than the functions in the database.
 ALTER EXTENSION revdesk_auth DROP FUNCTION revdesk_scope_tenant(integer, integer, uuid);
