@@ -312,6 +312,9 @@ is_most_of_table(SupportRequestIndexCondition *req, Node *column,
 
 /*
  * The comparison that an index can use, exactly the same.
+ *
+ * Not in a parallel scan of it: there each process makes the array by itself, as
+ * tenants are then, and nbtree relies on theirs being equal.
  */
 static Node *
 derive_index_condition(SupportRequestIndexCondition *req)
@@ -333,6 +336,7 @@ derive_index_condition(SupportRequestIndexCondition *req)
 	clause = equals_any(get_func_namespace(req->funcid), set, column);
 	if (clause == NULL)
 		return NULL;
+	req->index->amcanparallel = false;	/* for this query */
 	req->lossy = false;
 	return (Node *) list_make1(clause);
 }
