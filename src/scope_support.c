@@ -156,8 +156,9 @@ find_join_conditions(Node *node, CallCount *count)
  * Does every call in this query stand where NULL means the same as false?
  */
 static bool
-only_conditions(Query *query, Oid schema)
+only_conditions(PlannerInfo *root, Oid schema)
 {
+	Query	   *query = root->parse;
 	CallCount	all = {
 		.visible = rda_scope_function(schema, "revdesk_scope_visible", 3),
 		.readable_up = rda_scope_function(schema, "revdesk_scope_readable_up", 2)
@@ -167,6 +168,8 @@ only_conditions(Query *query, Oid schema)
 
 	(void) query_tree_walker(query, find_calls, &all,
 							 QTW_IGNORE_RT_SUBQUERIES | QTW_IGNORE_CTE_SUBQUERIES);
+	/* What the branches of a UNION ALL return, once they are pulled up. */
+	(void) find_calls((Node *) root->append_rel_list, &all);
 
 	find_join_conditions((Node *) query->jointree, &conditions);
 	find_conditions(query->havingQual, &conditions);
@@ -340,16 +343,17 @@ depend_on_scope(const Call *call)
 }
 
 /*
- * Replace a call, or return NULL to leave it: outside of a query (a CHECK
- * constraint, say) and in any doubt.
+ * Replace a call, or return NULL to leave it: outside of a query and in any
+ * doubt.  A CHECK constraint has no root; GetCachedExpression() makes one without a query.
  */
 static Node *
 simplify(SupportRequestSimplify *req)
 {
 	Call		call;
 
-	if (req->root == NULL || !unpack_call(req, &call) ||
-		!only_conditions(req->root->parse, call.schema) ||
+	if (req->root == NULL || req->root->parse == NULL ||
+		!unpack_call(req, &call) ||
+		!only_conditions(req->root, call.schema) ||
 		!depend_on_scope(&call))
 		return NULL;
 

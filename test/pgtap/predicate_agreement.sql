@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(1466);
+SELECT plan(1535);
 
 -- Every combination of tenant, owner and umbrella, true or lying, null or unknown.
 CREATE TABLE desk.grid AS
@@ -81,6 +81,8 @@ SELECT * FROM (VALUES
   ('in FILTER', false, 'SELECT unnest(array_agg(id) FILTER (WHERE $call)) FROM desk.grid'),
   ('in ORDER BY', false, 'SELECT id FROM desk.grid WHERE id IN (SELECT id FROM desk.grid WHERE ($call) IS TRUE ORDER BY $call)'),
   ('cast', false, 'SELECT id FROM desk.grid WHERE ($call)::text = ''true'''),
+  ('in branches of UNION ALL and in ON', false,
+   'SELECT DISTINCT u.id FROM (SELECT id, $call AS mine FROM desk.grid UNION ALL SELECT id, $call FROM desk.grid) AS u JOIN desk.grid AS other ON other.id = u.id AND ($call OR other.id IS NOT NULL) WHERE (NOT mine) IS NOT TRUE'),
   ('in WHERE and in the SELECT list', false, 'SELECT CASE WHEN $call THEN id END FROM desk.grid WHERE $call')
 ) AS places (name, rewritten, query);
 CREATE TEMP TABLE keys AS SELECT * FROM (VALUES ('A1'), ('A2'), ('B1'), ('A'), ('B'), ('ann'), ('bob'), ('eve')) AS keys (key);
