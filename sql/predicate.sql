@@ -46,6 +46,11 @@ DECLARE
     'tenant_id >= revdesk_tenant_id()',
     'tenant_id = umbrella_id',
     'revdesk_scope_visible(revdesk_tenant_id())',
+    'revdesk_scope_visible(revdesk_tenant_id(), umbrella_id)',
+    'revdesk_scope_visible(tenant_id, NULL, ''00000000-0000-0000-0000-000000000000'')',
+    'COALESCE(tenant_id, revdesk_tenant_id()) = revdesk_tenant_id()',
+    'tenant_id = revdesk_scope_tenant(1, 0, tenant_id)',
+    'label::uuid = revdesk_tenant_id()',
     'revdesk_tenant_id() = revdesk_tenant_id()',
     'revdesk_scope_visible(label)',
     'label = ''revdesk_scope_visible(tenant_id)'''];

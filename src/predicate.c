@@ -53,18 +53,53 @@ is_predicate_call(Node *node)
 }
 
 /*
- * Is there a column in it?  A condition on none says nothing of the row.
+ * Is it a column, or one cast to uuid?
  */
 static bool
-has_column(Node *node, void *context)
+is_column(Node *node)
 {
-	if (node == NULL)
-		return false;
-	return IsA(node, Var) || expression_tree_walker(node, has_column, context);
+	while (IsA(node, RelabelType) || IsA(node, CoerceViaIO))
+		node = IsA(node, RelabelType) ? (Node *) ((RelabelType *) node)->arg :
+			(Node *) ((CoerceViaIO *) node)->arg;
+	return IsA(node, Var);
 }
 
 /*
- * Is it "id = function of ours" or "id = ANY (function of ours)"?
+ * Is it a predicate of columns alone?  What stands for a column (a COALESCE, a
+ * constant, a value of the context) may be the caller's in every row.  A
+ * condition on no column says nothing of the row.
+ */
+static bool
+is_predicate_of_columns(Node *node)
+{
+	ListCell   *cell;
+	bool		column = false;
+
+	if (!is_predicate_call(node))
+		return false;
+	foreach(cell, ((FuncExpr *) node)->args)
+	{
+		Node	   *arg = lfirst(cell);
+
+		if (is_column(arg))
+			column = true;
+		else if (!IsA(arg, Const) || !((Const *) arg)->constisnull)
+			return false;
+	}
+	return column;
+}
+
+/*
+ * Is it what a function of ours says of the context, whatever the row?
+ */
+static bool
+is_context_value(Node *node)
+{
+	return is_own_call(node, "revdesk_") && ((FuncExpr *) node)->args == NIL;
+}
+
+/*
+ * Is it "column = function of ours" or "column = ANY (function of ours)"?
  */
 static bool
 compares_with_context(Node *node)
@@ -85,8 +120,8 @@ compares_with_context(Node *node)
 	else
 		return false;
 	return function == F_UUID_EQ &&
-		(is_own_call(linitial(args), "revdesk_") ||
-		 is_own_call(lsecond(args), "revdesk_"));
+		((is_column(linitial(args)) && is_context_value(lsecond(args))) ||
+		 (is_column(lsecond(args)) && is_context_value(linitial(args))));
 }
 
 /*
@@ -138,8 +173,7 @@ isolates(Node *node)
 	if (IsA(node, SubLink))
 		return isolates(trivial_subquery(node));
 	if (!IsA(node, BoolExpr))
-		return has_column(node, NULL) &&
-			(is_predicate_call(node) || compares_with_context(node));
+		return is_predicate_of_columns(node) || compares_with_context(node);
 	if (((BoolExpr *) node)->boolop == OR_EXPR)
 		return all_isolate(((BoolExpr *) node)->args);
 	if (((BoolExpr *) node)->boolop == NOT_EXPR)
