@@ -35,6 +35,7 @@
 
 PG_FUNCTION_INFO_V1(revdesk_authenticate);
 PG_FUNCTION_INFO_V1(revdesk_deauthenticate);
+PG_FUNCTION_INFO_V1(revdesk_context_holds);
 
 /* What the server log says of a denial. */
 static const char *const reasons[RDA_DENIALS] = {
@@ -389,4 +390,30 @@ revdesk_deauthenticate(PG_FUNCTION_ARGS)
 {
 	rda_context_clear();
 	PG_RETURN_VOID();
+}
+
+/*
+ * SQL: revdesk.context_holds() returns boolean: would the caller that the
+ * transaction acts for be let in now, as far as key, user and tenant tell?
+ *
+ * By what is committed now, whatever the transaction's snapshot.
+ */
+Datum
+revdesk_context_holds(PG_FUNCTION_ARGS)
+{
+	const RdaContext *context = rda_context_current();
+	RdaKey		key;
+	RdaTenant	tenant;
+
+	if (context == NULL)
+		PG_RETURN_BOOL(false);
+	if (context->key_id.present &&
+		(!rda_key_find_by_id(&context->key_id.value, &key) ||
+		 key.revoked || rda_key_has_expired(&key)))
+		PG_RETURN_BOOL(false);
+	if (context->user_id.present && !rda_user_is_enabled(&context->user_id.value))
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(!context->tenant_id.present ||
+				   (rda_tenant_find(&context->tenant_id.value, &tenant) &&
+					!tenant.suspended));
 }

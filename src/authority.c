@@ -14,8 +14,9 @@ PG_FUNCTION_INFO_V1(revdesk_calling_role);
  * that SET ROLE made current, seen through SECURITY DEFINER functions.
  *
  * Refuses (42501) where PostgreSQL runs code of a table's owner on behalf of
- * somebody else (index expressions during REINDEX, say): the role found there
- * would be that of the victim.
+ * somebody else: the role found there would be that of the victim.  It does so
+ * in security-restricted operations (index expressions during REINDEX, say) and
+ * in the actions of foreign keys, whose triggers may be of anybody.
  */
 Datum
 revdesk_calling_role(PG_FUNCTION_ARGS)
@@ -24,5 +25,9 @@ revdesk_calling_role(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot manage revdesk_auth within security-restricted operation")));
+	if (InNoForceRLSOperation())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot manage revdesk_auth within the action of a foreign key")));
 	PG_RETURN_OID(GetOuterUserId());
 }

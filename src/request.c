@@ -287,7 +287,8 @@ authenticate_session(const Request *request)
 	memset(&context, 0, sizeof(RdaContext));
 	context.scope = RDA_SCOPE_USER;
 	context.access = (RdaAccess) rda_guc_session_access;
-	context.environment = RDA_ENVIRONMENT_PRODUCTION;
+	context.environment = rda_guc_environment_is_accepted(RDA_ENVIRONMENT_PRODUCTION) ?
+		RDA_ENVIRONMENT_PRODUCTION : RDA_ENVIRONMENT_DEVELOPMENT;
 	context.session_started = parse_issued(request->issued);
 	context.user_id.present = rda_user_find(request->subject, &context.user_id.value);
 	if (!context.user_id.present ||

@@ -4,13 +4,13 @@ CREATE FUNCTION @extschema@.revdesk_authenticate(token text) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'revdesk_authenticate';
 COMMENT ON FUNCTION @extschema@.revdesk_authenticate(text) IS
-  'Makes the transaction act for the key: "revdesk_" and 32 lower-case hexadecimal digits. 28000 for any key that is not valid now, 25001 if the transaction acts for another key.';
+  'Makes the transaction act for the key: "revdesk_" and 32 lower-case hexadecimal digits. 28000 for any key that is not valid now, 53400 for one over its limit, 25001 if the transaction acts for another key, 57P03 on a standby that lags, 0A000 after DECLARE CURSOR WITH HOLD, 55000 for a key with limits without preloading.';
 
 CREATE FUNCTION @extschema@.revdesk_authenticate() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'revdesk_authenticate_request';
 COMMENT ON FUNCTION @extschema@.revdesk_authenticate() IS
-  'For PostgREST''s db-pre-request: makes the transaction act for the key in request.headers, or without one for the session in request.jwt.claims. Errors have SQLSTATE PGRST: 401 credentials_required, 401 invalid_token, 400 invalid_request, 403 insufficient_scope.';
+  'For PostgREST''s db-pre-request: makes the transaction act for the key in request.headers, or without one for the session in request.jwt.claims. Errors have SQLSTATE PGRST: 401 credentials_required, 401 invalid_token, 400 invalid_request, 403 insufficient_scope, 429 rate_limited, 503 temporarily_unavailable.';
 
 CREATE FUNCTION @extschema@.revdesk_deauthenticate() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -35,6 +35,28 @@ $$;
 COMMENT ON FUNCTION revdesk.require_privilege(regclass, text) IS
   'Raises 42501 unless there is no context and the calling role has the privilege on the table.';
 
+CREATE FUNCTION revdesk.context_holds() RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'revdesk_context_holds';
+COMMENT ON FUNCTION revdesk.context_holds() IS
+  'Would the caller that the transaction acts for be let in now? False once the key is revoked or has expired, its user is disabled or its tenant suspended, whatever the transaction''s snapshot.';
+
+-- A context lasts until the end of its transaction, which may be long after the
+-- key was revoked.  What is made by it would last longer still.
+CREATE FUNCTION revdesk.require_context_holds() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT revdesk.context_holds() THEN
+    RAISE insufficient_privilege USING
+      MESSAGE = 'the key or session has ended',
+      DETAIL = 'It was revoked, disabled or suspended, or has expired, since the transaction authenticated.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION revdesk.require_context_holds() IS
+  'Raises 42501 unless the caller that the transaction acts for would be let in now.';
+
 CREATE FUNCTION revdesk.require_admin() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -44,10 +66,11 @@ BEGIN
       MESSAGE = 'access "admin" required',
       DETAIL = format('The key has access "%s".', @extschema@.revdesk_access());
   END IF;
+  PERFORM revdesk.require_context_holds();
 END
 $$;
 COMMENT ON FUNCTION revdesk.require_admin() IS
-  'Raises 42501 unless the context has access admin.';
+  'Raises 42501 unless the context has access admin, and its key or session still holds.';
 
 CREATE FUNCTION revdesk.tenant_is_managed(tenant_id uuid) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp

@@ -149,6 +149,7 @@ BEGIN
       MESSAGE = 'the session is too old to make a key',
       HINT = 'Sign in again.';
   END IF;
+  PERFORM revdesk.require_context_holds();
   IF NOT revdesk.key_is_within_scope(key)
      OR array_position(levels, key.access) > array_position(levels, @extschema@.revdesk_access())
   THEN
@@ -182,6 +183,8 @@ BEGIN
   SELECT * INTO own FROM revdesk.api_keys WHERE api_keys.id = @extschema@.revdesk_key_id();
   wider := CASE
     WHEN NOT revdesk.key_is_within_scope(key) THEN 'The tenant or user does not exist, or is outside your scope.'
+    WHEN key.access = 'admin' AND key.scope <> 'user' AND NOT revdesk.tenant_is_managed(key.tenant_id)
+      THEN 'A member does not manage a tenant.'
     WHEN own.environment = 'development' AND key.environment <> 'development' THEN 'Your key is for development.'
     WHEN own.expires_at < COALESCE(key.expires_at, 'infinity') THEN 'Your key expires earlier.'
     WHEN own.allowed_networks IS NOT NULL
@@ -247,11 +250,15 @@ BEGIN
   key.key_hash := revdesk.token_hash(token);
   key.hint := right(token, 4);
   key.origin := 'created';
+  -- A key with limits makes no key without them.
+  SELECT own.rate_limit, own.rate_period, own.rate_burst, own.quota, own.quota_period
+  INTO key.rate_limit, key.rate_period, key.rate_burst, key.quota, key.quota_period
+  FROM revdesk.api_keys AS own WHERE own.id = @extschema@.revdesk_key_id();
   key_id := revdesk.insert_key(key);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.revdesk_create_key(text, text, uuid, uuid, text, text, timestamptz, cidr[], jsonb) IS
-  'Makes a key and returns it, this once. Scope user needs a user, the others a tenant of their kind. For an admin key or a session at least as wide, or with INSERT on revdesk.api_keys. 22023 for bad values, 42501 for a key that the caller may not make.';
+  'Makes a key and returns it, this once. Scope user needs a user, the others a tenant of their kind. For an admin key or a session at least as wide, or with INSERT on revdesk.api_keys. A key that a key makes has its limits. 22023 for bad values, 42501 for a key that the caller may not make.';
 
 CREATE FUNCTION @extschema@.revdesk_import_key(
   name text, scope text, key_hash bytea, tenant_id uuid DEFAULT NULL, user_id uuid DEFAULT NULL,
@@ -300,6 +307,8 @@ BEGIN
   ELSE
     IF @extschema@.revdesk_session_started() IS NULL THEN
       PERFORM revdesk.require_admin();
+    ELSE
+      PERFORM revdesk.require_context_holds();
     END IF;
     SELECT * INTO key FROM revdesk.api_keys
     WHERE api_keys.id = wanted
@@ -394,6 +403,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   tied_to uuid := COALESCE(tenant_id, @extschema@.revdesk_tenant_id());
+  own revdesk.api_keys;
   made record;
 BEGIN
   IF tied_to IS NULL THEN
@@ -401,19 +411,22 @@ BEGIN
       MESSAGE = 'a token is tied to one tenant',
       HINT = 'Say which by tenant_id, or pick one in the session.';
   END IF;
+  SELECT * INTO own FROM revdesk.api_keys WHERE api_keys.id = @extschema@.revdesk_key_id();
   SELECT * INTO made FROM @extschema@.revdesk_create_key(
     name,
     CASE WHEN EXISTS (SELECT FROM revdesk.tenants
                       WHERE tenants.id = tied_to AND tenants.umbrella_id IS NULL)
          THEN 'organization' ELSE 'sub_entity' END,
     tied_to,
-    user_id => @extschema@.revdesk_user_id(), access => access, expires_at => expires_at);
+    user_id => @extschema@.revdesk_user_id(), access => access,
+    environment => COALESCE(@extschema@.revdesk_environment(), 'production'),
+    expires_at => COALESCE(expires_at, own.expires_at), allowed_networks => own.allowed_networks);
   key_id := made.key_id;
   token := made.token;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.revdesk_issue_token(text, uuid, text, timestamptz) IS
-  'Makes a named, long-lived key from a session or an admin key and returns it, this once. It is tied to one tenant: tenant_id, or the one that the caller acts for. As revdesk_create_key.';
+  'Makes a named, long-lived key from a session or an admin key and returns it, this once. It is tied to one tenant: tenant_id, or the one that the caller acts for, and has the environment, the networks and, unless expires_at says so, the end of the key that makes it. As revdesk_create_key.';
 
 CREATE FUNCTION @extschema@.revdesk_provision_account(
   organization_name text, subject text,

@@ -147,6 +147,8 @@ RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT revdesk.authorize_tenant(tenant_id, 'revdesk.memberships', 'DELETE');
+  SELECT revdesk.require_privilege('revdesk.api_keys', 'UPDATE')
+  WHERE revoke_keys AND @extschema@.revdesk_scope() IS NULL;
   DELETE FROM revdesk.memberships
   WHERE memberships.tenant_id = revdesk_remove_member.tenant_id
     AND memberships.user_id = revdesk_remove_member.user_id;
@@ -161,4 +163,4 @@ BEGIN ATOMIC
     AND api_keys.revoked_at IS NULL;
 END;
 COMMENT ON FUNCTION @extschema@.revdesk_remove_member(uuid, uuid, boolean) IS
-  'Ends a membership: the user''s keys of scope user lose the tenant at once. revoke_keys also revokes the keys of the tenant, and of its sub-entities, that the user made or is responsible for.';
+  'Ends a membership: the user''s keys of scope user lose the tenant at once. revoke_keys also revokes the keys of the tenant, and of its sub-entities, that the user made or is responsible for. For an admin key whose scope holds the tenant, or with DELETE on revdesk.memberships and, to revoke keys, UPDATE on revdesk.api_keys.';

@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(420);
+SELECT plan(446);
 
 -- For each call: which of the admin keys may make it.
 CREATE TEMP TABLE calls AS
@@ -25,6 +25,8 @@ SELECT * FROM (VALUES
   ('removes a member of A1', $$SELECT revdesk_remove_member(test.id('A1'), test.id('ann'))$$, '{A,A1}'),
   ('makes a key of A', $$SELECT revdesk_create_key('x', 'organization', test.id('A'))$$, '{A}'),
   ('makes a key of A1', $$SELECT revdesk_create_key('x', 'sub_entity', test.id('A1'))$$, '{A,A1,ann}'),
+  ('makes an admin key of A1', $$SELECT revdesk_create_key('x', 'sub_entity', test.id('A1'), access => 'admin')$$, '{A,A1}'),
+  ('makes an admin key of ann', $$SELECT revdesk_create_key('x', 'user', NULL, test.id('ann'), access => 'admin')$$, '{ann}'),
   ('makes a key of A2', $$SELECT revdesk_create_key('x', 'sub_entity', test.id('A2'))$$, '{A,A2}'),
   ('makes a key of B1', $$SELECT revdesk_create_key('x', 'sub_entity', test.id('B1'))$$, '{B}'),
   ('makes a key of ann', $$SELECT revdesk_create_key('x', 'user', NULL, test.id('ann'))$$, '{ann}'),

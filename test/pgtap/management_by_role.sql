@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(95);
+SELECT plan(98);
 
 -- Each of these roles may call every function (as test_app may), and has one
 -- privilege on one table.
@@ -62,6 +62,16 @@ SELECT is(
   test.error('test_app', NULL, $$SELECT revdesk_create_organization('x')$$),
   '42501 | authentication required | Authenticate with a key of access "admin", or be granted INSERT on revdesk.tenants.',
   'the refusal says what would help');
+
+SELECT is(
+  test.with_privilege(privilege, relation, $$SELECT revdesk_remove_member(test.id('A'), test.id('bob'), true)$$), '42501, unchanged',
+  format('revdesk_remove_member does not revoke keys with %s on %s alone', privilege, relation))
+FROM (VALUES ('DELETE', 'revdesk.memberships'), ('UPDATE', 'revdesk.api_keys')) AS cases (privilege, relation);
+GRANT UPDATE ON revdesk.api_keys TO test_staff;
+SELECT is(
+  test.with_privilege('DELETE', 'revdesk.memberships', $$SELECT revdesk_remove_member(test.id('A'), test.id('bob'), true)$$), '1 rows, changed',
+  'but with both');
+REVOKE UPDATE ON revdesk.api_keys FROM test_staff;
 
 -- Roles that hold it by membership, and those that were not granted the function.
 GRANT INSERT ON revdesk.tenants TO test_other;

@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(48);
+SELECT plan(49);
 \ir setup/request.psql
 GRANT EXECUTE ON FUNCTION revdesk_issue_token(text, uuid, text, timestamptz) TO test_app;
 
@@ -47,6 +47,10 @@ SELECT is(
   test.request(jsonb_build_object('x-api-key', test.token('A1')), test.claims('ann'), '/calls', 'SELECT 1'), 'PGRST 400 invalid_request', 'a key and a session together are refused');
 SELECT is(
   test.request('{}', test.claims('ann'), '/calls', 'SELECT concat_ws('' '', revdesk_access(), revdesk_key_id(), revdesk_session_started() < now())'), 'write t', 'a session has access write and no key');
+SET LOCAL revdesk.accepted_environments = 'development';
+SELECT is(
+  test.request('{}', test.claims('ann'), '/calls', 'SELECT revdesk_environment()'), 'development', 'a session is of an environment that is accepted');
+SET LOCAL revdesk.accepted_environments = 'production,development';
 SELECT FROM revdesk_disable_user(test.id('bob'));
 SELECT is(test.request('{}', test.claims('bob'), '/calls', 'SELECT 1'), 'PGRST 401 invalid_token', 'a disabled user''s session is refused');
 SELECT FROM revdesk_enable_user(test.id('bob'));

@@ -397,4 +397,52 @@ must user gone 28000
 must nobody 0
 CASE
 
+# A foreign key's action runs as the owner of the table that refers, and not as a
+# security-restricted operation.  (AFTER triggers run as whoever did the DELETE,
+# up to PostgreSQL 17: as this superuser, who may do anything.)
+attack 'K25', 'making a key in the action of a foreign key', <<'CASE';
+su> CREATE TABLE app.plans (id integer PRIMARY KEY)
+su> INSERT INTO app.plans VALUES (1), (2)
+su> GRANT REFERENCES ON app.plans TO api
+a> CREATE TABLE mine.cascaded (plan integer REFERENCES app.plans ON DELETE CASCADE ON UPDATE CASCADE)
+a> INSERT INTO mine.cascaded VALUES (1), (2)
+a> CREATE FUNCTION mine.cascade() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN PERFORM public.revdesk_create_key('trapped', 'organization', '${B}', access => 'admin'); RETURN COALESCE(NEW, OLD);
+  EXCEPTION WHEN insufficient_privilege THEN RAISE WARNING 'refused: %', SQLERRM; RETURN COALESCE(NEW, OLD); END $$
+a> CREATE TRIGGER cascade BEFORE UPDATE OR DELETE ON mine.cascaded FOR EACH ROW EXECUTE FUNCTION mine.cascade()
+su> DELETE FROM app.plans WHERE id = 1
+su> UPDATE app.plans SET id = 3 WHERE id = 2
+su> SELECT 'trapped ' || count(*) FROM revdesk.api_keys WHERE name = 'trapped'
+must (?s)(refused: cannot manage revdesk_auth within the action of a foreign key.*){2}
+must trapped 0
+CASE
+
+# The context goes on until the transaction ends; what it may make does not.
+attack 'K26', 'making keys in a transaction that began before the revocation', <<'CASE';
+a> BEGIN ISOLATION LEVEL REPEATABLE READ
+a> SELECT revdesk_authenticate('${KEY_ADMIN}')
+a> SELECT 'before ' || count(*) FROM revdesk_create_key('before', 'organization', '${A}', access => 'admin')
+su> SELECT revdesk_revoke_key('dddddddd-0000-0000-0000-0000000000ad')
+a> SELECT try($$SELECT revdesk_create_key('after', 'organization', '${A}', access => 'admin')$$)
+a> SELECT try($$SELECT revdesk_issue_token('after')$$)
+a> SELECT try($$SELECT revdesk_rotate_key('dddddddd-0000-0000-0000-0000000000a0')$$)
+a> SELECT try($$SELECT revdesk_revoke_key('dddddddd-0000-0000-0000-0000000000a0')$$)
+a> SELECT try($$SELECT revdesk_add_member('${A}', '${ULLA}')$$)
+a> SELECT try($$SELECT revdesk_remove_member('${A1}', '${ULLA}')$$)
+a> SELECT try($$SELECT revdesk_create_sub_entity('${A}', 'after')$$)
+a> COMMIT
+su> SELECT 'after ' || count(*) FROM revdesk.api_keys WHERE name = 'after'
+su> UPDATE revdesk.api_keys SET revoked_at = NULL WHERE id = 'dddddddd-0000-0000-0000-0000000000ad'
+a> BEGIN
+a> SELECT revdesk_authenticate('${KEY_ADMIN}')
+su> SELECT revdesk_suspend_tenant('${A}')
+a> SELECT try($$SELECT revdesk_create_key('suspended', 'organization', '${A}')$$)
+a> COMMIT
+must before 1
+must (?s)(42501 the key or session has ended.*){7}
+must after 0
+must 42501 the key or session has ended: SELECT revdesk_create_key\('suspended'
+mustnot accepted
+CASE
+
 attack_end();

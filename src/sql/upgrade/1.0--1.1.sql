@@ -57,3 +57,14 @@ CREATE EVENT TRIGGER revdesk_protect_new_partitions
   ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
   EXECUTE FUNCTION revdesk.protect_new_partitions();
 
+-- Keys: what they may make, and for how long.
+-- replace @extschema@.revdesk_authenticate
+-- replace revdesk.context_holds
+-- replace revdesk.require_context_holds
+-- replace revdesk.require_admin
+-- replace revdesk.authorize_session
+-- replace revdesk.authorize_key
+-- replace revdesk.lock_key
+-- replace @extschema@.revdesk_create_key
+-- replace @extschema@.revdesk_issue_token
+-- replace @extschema@.revdesk_remove_member
