@@ -75,10 +75,11 @@ revdesk_impersonate(PG_FUNCTION_ARGS)
  * SQL: revdesk.run_as(role oid, statement text, past_policies boolean,
  * OUT rows bigint, OUT value text).
  *
- * Runs a statement as a role, as a SECURITY DEFINER function of that role
- * would: what it calls (policies, triggers, casts of somebody else's making)
+ * Runs a statement as a role, as PostgreSQL runs the code of tables' owners for
+ * others: what it calls (policies, triggers, casts of somebody else's making)
  * cannot get back to the superuser by SET ROLE, which is why SET LOCAL ROLE
- * would not do.  past_policies: row security does not hold the owner of a
+ * would not do; it leaves no prepared statement behind, and manages nothing by
+ * the superuser's rights (see authority.c).  past_policies: row security does not hold the owner of a
  * table, even where it is forced.  Returns the number of rows, and the first
  * column of the first one.
  *
@@ -102,6 +103,7 @@ revdesk_run_as(PG_FUNCTION_ARGS)
 	GetUserIdAndSecContext(&save_role, &save_context);
 	SetUserIdAndSecContext(PG_GETARG_OID(0),
 						   save_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION |
 						   (PG_GETARG_BOOL(2) ? SECURITY_NOFORCE_RLS : 0));
 	SPI_connect();
 	result = SPI_execute(text_to_cstring(PG_GETARG_TEXT_PP(1)), false, 0);

@@ -337,11 +337,14 @@ COMMENT ON FUNCTION revdesk.explain(regclass, jsonb, revdesk.api_keys, revdesk.p
   'The lines of revdesk_explain_visibility(). To be called in a subtransaction.';
 
 -- The policies' code is the table owner's.  So that nobody has it run as a role
--- that is not theirs, the caller must be a member of the role.
+-- that is not theirs, the caller must be a member of the role.  A superuser is one
+-- of all, so what the superuser has not named must be the owner's, if there is
+-- code of others.
 CREATE FUNCTION revdesk.role_to_ask(target regclass, role name) RETURNS oid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  owners_only boolean := role IS NULL AND EXISTS (SELECT FROM revdesk.dangers(target));
   asked oid;
 BEGIN
   IF role IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
@@ -351,6 +354,7 @@ BEGIN
   WHERE CASE WHEN role IS NULL THEN oid IN (SELECT revdesk.roles_of(target) UNION SELECT revdesk.owner_of(target))
              ELSE rolname = role END
     AND pg_has_role(revdesk.calling_role(), oid, 'MEMBER')
+    AND (NOT owners_only OR pg_has_role(revdesk.owner_of(target), oid, 'MEMBER'))
   ORDER BY oid = revdesk.owner_of(target), rolname LIMIT 1;
   IF NOT FOUND THEN
     RAISE insufficient_privilege USING
@@ -361,7 +365,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION revdesk.role_to_ask(regclass, name) IS
-  'The role by its name, or else the first that was granted something on the table and that the caller is a member of, or else the owner. 42501 if there is none.';
+  'The role by its name, or else the first that was granted something on the table and that the caller is a member of (and the owner, if the table runs code of others), or else the owner. 42501 if there is none.';
 
 -- SECURITY DEFINER, to act as the role and for the key.  What the policies call
 -- runs as the role, which cannot come back.

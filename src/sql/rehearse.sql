@@ -24,7 +24,8 @@ COMMENT ON FUNCTION revdesk.owner_of(regclass) IS
   'The role that owns a relation.';
 
 -- Roles that row security is there for.  The owner is none of them: it may do
--- anything to the table anyway.
+-- anything to the table anyway.  Nor are predefined ones, as whom nobody works:
+-- an owner may grant to any role, and has code run by whoever acts as it.
 CREATE FUNCTION revdesk.roles_of(target regclass) RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -36,7 +37,19 @@ BEGIN ATOMIC
   )
   SELECT DISTINCT item.grantee
   FROM acls, aclexplode(acls.acl) AS item LEFT JOIN pg_roles ON pg_roles.oid = item.grantee
-  WHERE item.grantee <> acls.owner AND NOT COALESCE(rolsuper OR rolbypassrls, false);
+  WHERE item.grantee <> acls.owner
+    AND NOT COALESCE(rolsuper OR rolbypassrls OR rolname ~ '^pg_', false);
 END;
 COMMENT ON FUNCTION revdesk.roles_of(regclass) IS
-  'Roles that were granted something on a table, 0 for PUBLIC; without its owner and those that row security does not hold.';
+  'Roles that were granted something on a table, 0 for PUBLIC; without its owner, those that row security does not hold, and predefined ones.';
+
+CREATE FUNCTION revdesk.reaches_server(role oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT role <> 0 AND EXISTS (
+    SELECT FROM pg_roles
+    WHERE (rolsuper OR rolname IN ('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files'))
+      AND pg_has_role(role, pg_roles.oid, 'MEMBER'));
+END;
+COMMENT ON FUNCTION revdesk.reaches_server(oid) IS
+  'Can code that runs as the role get at files and programs of the server?';

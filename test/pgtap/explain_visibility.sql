@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(59);
+SELECT plan(62);
 
 -- Tables of more shapes: policies of the user's own, a partitioned table, personal rows, quoted names.
 CREATE ROLE test_second;
@@ -184,6 +184,19 @@ CREATE POLICY broken ON desk.calls AS RESTRICTIVE FOR SELECT USING (1 / (id - id
 SELECT matches((SELECT verdict FROM revdesk_explain_visibility('desk.calls', '{"id": 1}', test.key_id('A'), 'test_app') WHERE subject = 'policy broken'),
   '^error 22012', 'an error in a policy is told');
 DROP POLICY broken ON desk.calls;
+
+-- An owner grants to anybody; a superuser has the owner's code run by a role of
+-- the owner's, unless one is named.
+CREATE TABLE desk.theirs (id integer, tenant_id uuid);
+SELECT FROM revdesk_protect('desk.theirs');
+ALTER TABLE desk.theirs OWNER TO test_owner;
+GRANT SELECT ON desk.theirs TO test_second, pg_execute_server_program;
+SELECT is(revdesk.role_to_ask('desk.theirs', NULL), 'test_second'::regrole::oid, 'the role that was granted something is asked');
+CREATE FUNCTION desk.theirs() RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true';
+ALTER FUNCTION desk.theirs() OWNER TO test_owner;
+CREATE POLICY theirs ON desk.theirs AS RESTRICTIVE USING (desk.theirs());
+SELECT is(revdesk.role_to_ask('desk.theirs', NULL), 'test_owner'::regrole::oid, 'but not where code of the owner''s would run');
+SELECT is(revdesk.role_to_ask('desk.theirs', 'test_second'), 'test_second'::regrole::oid, 'unless it is named');
 
 -- Nothing stays of it.
 CREATE TEMP TABLE before AS SELECT test.contents() AS contents, last_value FROM revdesk.audit_log_id_seq;

@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/helpers.psql
-SELECT plan(40);
+SELECT plan(47);
 
 CREATE SCHEMA "Odd ""schema""" AUTHORIZATION test_owner;
 CREATE SCHEMA desk AUTHORIZATION test_owner;
@@ -93,6 +93,15 @@ GRANT USAGE ON SEQUENCE test.fired TO PUBLIC;
 CREATE FUNCTION desk.fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('test.fired'); RETURN COALESCE(NEW, OLD); END $$;
 CREATE FUNCTION desk.volatile(text) RETURNS boolean LANGUAGE sql VOLATILE AS $$ SELECT nextval('test.fired') > 0 $$;
 CREATE FUNCTION desk.stable() RETURNS boolean LANGUAGE sql STABLE AS $$ SELECT true $$;
+CREATE FUNCTION desk.mine(text) RETURNS boolean LANGUAGE sql STABLE AS $$ SELECT nextval('test.fired') > 0 $$;
+CREATE FUNCTION desk.generate(uuid) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT $1::text $$;
+CREATE FUNCTION desk.same(text, text) RETURNS boolean LANGUAGE sql STABLE AS $$ SELECT nextval('test.fired') > 0 $$;
+ALTER FUNCTION desk.mine(text) OWNER TO test_owner;
+ALTER FUNCTION desk.generate(uuid) OWNER TO test_owner;
+ALTER FUNCTION desk.same(text, text) OWNER TO test_owner;
+CREATE OPERATOR desk.=== (FUNCTION = desk.same, LEFTARG = text, RIGHTARG = text);
+CREATE VIEW desk.mine_too AS SELECT desk.mine('x') AS it;
+ALTER VIEW desk.mine_too OWNER TO test_owner;
 CREATE FUNCTION test.refusal(relation regclass, cause text) RETURNS text LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -115,6 +124,10 @@ FROM (VALUES
   ('a rule', 'desk.only_tenant', 'CREATE RULE noisy AS ON INSERT TO desk.only_tenant DO ALSO NOTIFY x', 'rule noisy of desk.only_tenant'),
   ('a check', 'desk.no_key', 'ALTER TABLE desk.no_key ADD CONSTRAINT fires CHECK (desk.volatile(owner_id::text))', 'constraint fires of desk.no_key calls desk.volatile(text), which is volatile'),
   ('a policy', 'desk.no_key', 'CREATE POLICY fires ON desk.no_key USING (desk.volatile(owner_id::text))', 'policy fires of desk.no_key calls desk.volatile(text), which is volatile'),
+  ('code of others, whatever it says of itself', 'desk.no_key', 'CREATE POLICY fires ON desk.no_key USING (desk.mine(owner_id::text))', 'policy fires of desk.no_key calls desk.mine(text), which is code of test_owner'),
+  ('an operator of others', 'desk.no_key', 'CREATE POLICY fires ON desk.no_key USING (owner_id::text OPERATOR(desk.===) ''x'')', 'policy fires of desk.no_key calls desk.same(text,text), which is code of test_owner'),
+  ('a view of others', 'desk.no_key', 'CREATE POLICY fires ON desk.no_key USING (EXISTS (SELECT FROM desk.mine_too))', 'policy fires of desk.no_key reads desk.mine_too, which may call anything'),
+  ('a generated column', 'desk.no_key', 'ALTER TABLE desk.no_key ADD made text GENERATED ALWAYS AS (desk.generate(owner_id)) STORED', 'generated column made of desk.no_key calls desk.generate(uuid), which is code of test_owner'),
   ('a domain', 'desk.exclusive', 'CREATE DOMAIN desk.firing AS text CHECK (desk.volatile(VALUE)); ALTER TABLE desk.exclusive ADD firing desk.firing', 'constraint firing_check of type desk.firing calls desk.volatile(text), which is volatile')
 ) AS causes (name, relation, cause, expected);
 SELECT is((SELECT is_called FROM test.fired), false, 'none was fired');
@@ -125,16 +138,27 @@ SELECT is((SELECT is_called FROM test.fired), false, 'which was not fired either
 SELECT is_empty($$SELECT test.not_ok('desk.referring', true)$$, 'if asked for, it is');
 SELECT is((SELECT is_called FROM test.fired), true, 'and it was fired');
 CREATE POLICY stable ON desk.no_key USING (desk.stable());
-SELECT is_empty($$SELECT * FROM test.not_ok('desk.no_key') AS line WHERE line LIKE 'not ok%' OR line LIKE '%attacks # SKIP%'$$, 'stable functions, and triggers that are off, do not matter');
+SELECT is_empty($$SELECT * FROM test.not_ok('desk.no_key') AS line WHERE line LIKE 'not ok%' OR line LIKE '%attacks # SKIP%'$$, 'stable functions of superusers, and triggers that are off, do not matter');
 
 -- Code of the user's own runs as the role or the owner, and does not come back from it.
 CREATE TABLE test.ran_as (who name);
 GRANT INSERT ON test.ran_as TO PUBLIC;
+GRANT EXECUTE ON FUNCTION revdesk.require_privilege(regclass, text) TO PUBLIC;
 CREATE FUNCTION desk.hostile() RETURNS trigger LANGUAGE plpgsql
 AS $$
 BEGIN
   BEGIN
     EXECUTE 'RESET ROLE';
+  EXCEPTION WHEN OTHERS THEN
+    NULL;
+  END;
+  BEGIN
+    EXECUTE 'PREPARE hostile AS SELECT 1';
+  EXCEPTION WHEN OTHERS THEN
+    NULL;
+  END;
+  BEGIN
+    PERFORM revdesk.require_privilege('revdesk.api_keys', 'INSERT'), nextval('test.hostile');
   EXCEPTION WHEN OTHERS THEN
     NULL;
   END;
@@ -147,7 +171,14 @@ $$;
 CREATE SEQUENCE test.hostile;
 CREATE TRIGGER hostile BEFORE INSERT OR UPDATE ON desk.only_tenant FOR EACH ROW EXECUTE FUNCTION desk.hostile();
 SELECT is_empty($$SELECT test.not_ok('desk.only_tenant', true)$$, 'a hostile trigger');
-SELECT is((SELECT is_called FROM test.hostile), false, 'was never the superuser');
+SELECT is((SELECT is_called FROM test.hostile), false, 'was never the superuser, nor had the rights of one');
+SELECT is_empty($$SELECT name FROM pg_prepared_statements WHERE name = 'hostile'$$, 'and left no statement to the superuser');
+GRANT SELECT ON desk.only_tenant TO pg_execute_server_program;
+SELECT is_empty($$SELECT line FROM revdesk_selftest('desk.only_tenant') AS line WHERE line ~ 'as pg_'$$, 'nobody acts as a predefined role');
+CREATE ROLE test_files IN ROLE pg_read_server_files;
+GRANT SELECT ON desk.only_tenant TO test_files;
+SELECT is((SELECT count(*) FROM revdesk_selftest('desk.only_tenant', 'test_files', true) AS line WHERE line ~ 'attacks # SKIP not tried, since the role reaches files'), 1::bigint,
+  'nor is code of others run by a role that reaches files of the server');
 CREATE TEMP TABLE locks AS SELECT relation, mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation >= 16384;
 CREATE TEMP TABLE tried AS SELECT revdesk_selftest('desk.exclusive');
 SELECT is_empty($$SELECT relation::regclass, mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation >= 16384
