@@ -354,6 +354,16 @@ BEGIN
   declared.umbrella_column := umbrella_column;
   declared.walk_up := COALESCE(walk_up, false);
 
+  -- The whole tree at once, and only then is it looked at: what others have
+  -- committed while this waited is in it.  A snapshot of the transaction's own
+  -- would not show that.
+  IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+    RAISE active_sql_transaction USING
+      MESSAGE = format('cannot protect %s in a transaction of isolation level %s', target,
+                       upper(current_setting('transaction_isolation'))),
+      HINT = 'Partitions that others have committed since it began would stay open. Use READ COMMITTED.';
+  END IF;
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', target);
   FOR member IN SELECT revdesk.relation_tree(target) LOOP
     PERFORM revdesk.protect_relation(member, declared, true);
   END LOOP;
@@ -367,7 +377,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.revdesk_protect(regclass, name, name, name, boolean) IS
-  'Makes a table safe, with its partitions and children, existing and future: row security enabled and forced, restrictive policies, dangerous privileges revoked, indexes, the umbrella column kept right. Columns are of type uuid; a null tenant_column means personal rows only. For the table''s owner. Calling it again changes the declaration. 42703, 42804, 42809 or 22023 for what cannot be protected.';
+  'Makes a table safe, with its partitions and children, existing and future: row security enabled and forced, restrictive policies, dangerous privileges revoked, indexes, the umbrella column kept right. Columns are of type uuid; a null tenant_column means personal rows only. For the table''s owner. Calling it again changes the declaration. 42703, 42804, 42809 or 22023 for what cannot be protected, 25001 in REPEATABLE READ and SERIALIZABLE transactions.';
 
 CREATE FUNCTION revdesk.drop_indexes(target regclass, names name[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
