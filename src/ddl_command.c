@@ -4,11 +4,13 @@
  */
 #include "postgres.h"
 
+#include "commands/policy.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
 #include "tcop/deparse_utility.h"
 
 PG_FUNCTION_INFO_V1(revdesk_changes_tree);
+PG_FUNCTION_INFO_V1(revdesk_has_permit);
 
 static bool
 moves_table(const CollectedATSubcmd *subcommand)
@@ -47,4 +49,16 @@ revdesk_changes_tree(PG_FUNCTION_ARGS)
 			PG_RETURN_BOOL(true);
 	}
 	PG_RETURN_BOOL(false);
+}
+
+/*
+ * SQL: revdesk.has_permit(oid) returns boolean: has the table the permissive
+ * policy of revdesk_protect()?  By the catalog as it is now, which the
+ * transaction's own snapshot may not show.
+ */
+Datum
+revdesk_has_permit(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(OidIsValid(get_relation_policy_oid(PG_GETARG_OID(0),
+													  "revdesk_permit", true)));
 }

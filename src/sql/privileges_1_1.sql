@@ -9,4 +9,7 @@ TO PUBLIC;
 -- A trigger calls it, for whoever may delete.
 GRANT EXECUTE ON FUNCTION revdesk.is_usage_worker() TO PUBLIC;
 
+-- Event triggers call them, for whoever makes partitions.
+GRANT EXECUTE ON FUNCTION revdesk.has_permit(oid), revdesk.check_registered() TO PUBLIC;
+
 SELECT pg_catalog.pg_extension_config_dump('revdesk.exempt_tables', '');

@@ -446,6 +446,49 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_changes_tree';
 COMMENT ON FUNCTION revdesk.changes_tree(pg_ddl_command) IS
   'Did the command give a table a partition or an inheritance child, or take one away?';
 
+CREATE FUNCTION revdesk.has_permit(target oid) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_has_permit';
+COMMENT ON FUNCTION revdesk.has_permit(oid) IS
+  'Has the table the permissive policy of revdesk_protect()? As it is now, whatever the transaction''s snapshot shows.';
+
+-- The registry tells how a new partition is to be protected, so the command is
+-- refused where the row is not to be seen: of a table that is not the role's own,
+-- or that was protected after the snapshot.  A restore makes partitions before
+-- any policy.
+CREATE FUNCTION revdesk.check_registered() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  target regclass;
+BEGIN
+  WITH RECURSIVE tree (relation) AS (
+    SELECT objid FROM pg_event_trigger_ddl_commands()
+    WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
+    UNION
+    SELECT inhparent FROM tree JOIN pg_inherits ON inhrelid = tree.relation
+  )
+  SELECT tree.relation INTO target FROM tree
+  WHERE revdesk.has_permit(tree.relation)
+    AND NOT EXISTS (SELECT FROM revdesk.protected_tables AS registered WHERE registered.relation = tree.relation)
+  LIMIT 1;
+  IF NOT FOUND THEN
+    RETURN;
+  ELSIF row_security_active('revdesk.protected_tables')
+        AND EXISTS (SELECT FROM pg_class WHERE oid = target AND NOT pg_has_role(relowner, 'USAGE')) THEN
+    RAISE insufficient_privilege USING MESSAGE = format('must be owner of protected table %s', target);
+  ELSIF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+    RAISE serialization_failure USING
+      MESSAGE = format('table %s was protected after this transaction began', target),
+      HINT = 'Try again in a new transaction.';
+  END IF;
+  RAISE object_not_in_prerequisite_state USING
+    MESSAGE = format('table %s has policies of revdesk_protect(), but is not in revdesk.protected_tables', target),
+    HINT = 'Call revdesk_protect() again, for it or for the table that it is a partition of.';
+END
+$$;
+COMMENT ON FUNCTION revdesk.check_registered() IS
+  'Raises 42501, 40001 or 55000 if the event trigger''s command changed a protected tree of which the role or its snapshot does not see all that is above in the registry.';
+
 -- A partition that was detached has its policies, but not the trigger, which
 -- was its parent's.  From now on it is protected by itself.  The command was on
 -- the tree that it left or on the table that left; other rows of the registry,
@@ -508,6 +551,7 @@ BEGIN
   IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands()
              WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)) THEN
     PERFORM revdesk.protect_detached();
+    PERFORM revdesk.check_registered();
   END IF;
 END
 $$;

@@ -51,6 +51,11 @@ COMMENT ON POLICY owners ON revdesk.protected_tables IS
 -- replace @extschema@.revdesk_protect
 -- replace revdesk.protect_detached
 
+-- What the registry's reader cannot see is refused.
+-- replace revdesk.has_permit
+-- replace revdesk.check_registered
+-- replace revdesk.protect_new_partitions
+
 -- CREATE SCHEMA can create partitions, too.
 DROP EVENT TRIGGER revdesk_protect_new_partitions;
 CREATE EVENT TRIGGER revdesk_protect_new_partitions
