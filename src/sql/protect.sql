@@ -7,7 +7,7 @@
 ALTER TABLE revdesk.protected_tables ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owners ON revdesk.protected_tables
   USING (EXISTS (SELECT FROM pg_catalog.pg_class
-                 WHERE pg_class.oid = relation
+                 WHERE pg_class.oid IN (relation, root)
                    AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')))
   WITH CHECK (EXISTS (SELECT FROM pg_catalog.pg_class
                       WHERE pg_class.oid = relation
@@ -16,7 +16,7 @@ CREATE POLICY owners ON revdesk.protected_tables
                           WHERE pg_class.oid = root
                             AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')));
 COMMENT ON POLICY owners ON revdesk.protected_tables IS
-  'The owner of a table sees and changes its row, whose root must be theirs, too.';
+  'The owner of a table sees and changes its row, whose root must be theirs, too; the owner of the root sees and deletes it.';
 
 CREATE FUNCTION revdesk.set_umbrella() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'revdesk_set_umbrella';
@@ -493,7 +493,8 @@ COMMENT ON FUNCTION revdesk.check_registered() IS
 -- was its parent's.  From now on it is protected by itself.  The command was on
 -- the tree that it left or on the table that left; other rows of the registry,
 -- whoever wrote them, are none of the command's business.  The table's own rows
--- are right, and are not read: a query would run code of its owner.
+-- are right, and are not read: a query would run code of its owner.  Who
+-- detaches a table of somebody else cannot give it the trigger, and is refused.
 CREATE FUNCTION revdesk.protect_detached() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -501,17 +502,19 @@ DECLARE
   detached revdesk.protected_tables;
 BEGIN
   FOR detached IN
-    UPDATE revdesk.protected_tables AS registered SET root = registered.relation
-    FROM pg_class
-    WHERE pg_class.oid = registered.relation AND pg_class.relkind IN ('r', 'p')
+    SELECT registered.*
+    FROM revdesk.protected_tables AS registered JOIN pg_class ON pg_class.oid = registered.relation
+    WHERE pg_class.relkind IN ('r', 'p')
       AND registered.relation NOT IN (SELECT revdesk.relation_tree(registered.root))
       AND EXISTS (
         SELECT FROM pg_event_trigger_ddl_commands()
         WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
           AND (objid IN (SELECT revdesk.relation_tree(registered.root))
                OR registered.relation IN (SELECT revdesk.relation_tree(objid))))
-    RETURNING registered.*
   LOOP
+    PERFORM revdesk.check_relation(detached.relation);
+    UPDATE revdesk.protected_tables AS registered SET root = registered.relation
+    WHERE registered.relation = detached.relation;
     PERFORM revdesk.create_umbrella_trigger(detached.relation, detached);
   END LOOP;
 END

@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(211);
+SELECT plan(218);
 GRANT CREATE ON SCHEMA desk TO test_app;
 
 SET LOCAL ROLE test_owner;
@@ -218,6 +218,28 @@ FROM (VALUES
    '55000 | table desk.orphan has policies of revdesk_protect(), but is not in revdesk.protected_tables | Call revdesk_protect() again, for it or for the table that it is a partition of.'),
   ('postgres', 'until it is protected again', 'SELECT revdesk_protect(''desk.orphan''); CREATE TABLE desk.orphan_1 () INHERITS (desk.orphan)', NULL)
 ) AS cases (role, name, statement, expected);
+
+-- A part that belongs to somebody else than its root: PostgreSQL would drop the
+-- trigger of its umbrella column, and who detaches it cannot make another.
+ALTER TABLE desk.shared_1 OWNER TO test_owner;
+ALTER TABLE desk.shared_1_1 OWNER TO test_other;
+GRANT SELECT, INSERT ON desk.shared_1_1 TO test_app;
+SELECT is(test.error('test_owner', NULL, statement), expected, name)
+FROM (VALUES
+  ('attack W6: nobody detaches what he does not own', 'ALTER TABLE desk.shared_1 DETACH PARTITION desk.shared_1_1', '42501 | must be owner of table desk.shared_1_1'),
+  ('nor unprotects it', 'SELECT revdesk_unprotect(''desk.shared'')', '42501 | must be owner of relation shared_1_1'),
+  ('attack W6: nor registers it', $$UPDATE revdesk.protected_tables SET root = relation WHERE relation = 'desk.shared_1_1'::regclass$$,
+   '42501 | new row violates row-level security policy for table "protected_tables"')
+) AS cases (name, statement, expected);
+SELECT is(
+  test.rows(role, NULL, $$SELECT relation FROM revdesk.protected_tables WHERE relation::text LIKE '%shared%'$$), expected, 'the rows of the registry that are seen by ' || role)
+FROM (VALUES ('test_owner', 'desk.shared,desk.shared_1,desk.shared_1_1'), ('test_other', 'desk.shared_1_1'), ('test_app', '')) AS cases (role, expected);
+ALTER TABLE desk.shared_1_1 OWNER TO test_owner;
+SELECT is(
+  test.write('test_owner', NULL, 'ALTER TABLE desk.shared_1 DETACH PARTITION desk.shared_1_1',
+    $$SELECT concat_ws(' ', root, (SELECT count(*) FROM pg_trigger WHERE tgrelid = relation AND tgname = 'zz_revdesk_umbrella'))
+      FROM revdesk.protected_tables WHERE relation = 'desk.shared_1_1'::regclass$$),
+  '0 rows, desk.shared_1_1 1', 'who owns both detaches it, and it has a trigger of its own');
 
 SELECT * FROM finish();
 ROLLBACK;

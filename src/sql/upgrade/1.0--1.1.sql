@@ -37,7 +37,7 @@ DROP FUNCTION revdesk.audit_expiries();
 -- Registry of protected tables: what others write there is not believed.
 ALTER POLICY owners ON revdesk.protected_tables
   USING (EXISTS (SELECT FROM pg_catalog.pg_class
-                 WHERE pg_class.oid = relation
+                 WHERE pg_class.oid IN (relation, root)
                    AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')))
   WITH CHECK (EXISTS (SELECT FROM pg_catalog.pg_class
                       WHERE pg_class.oid = relation
@@ -46,7 +46,7 @@ ALTER POLICY owners ON revdesk.protected_tables
                           WHERE pg_class.oid = root
                             AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')));
 COMMENT ON POLICY owners ON revdesk.protected_tables IS
-  'The owner of a table sees and changes its row, whose root must be theirs, too.';
+  'The owner of a table sees and changes its row, whose root must be theirs, too; the owner of the root sees and deletes it.';
 -- replace revdesk.protect_relation
 -- replace @extschema@.revdesk_protect
 -- replace revdesk.protect_detached
