@@ -11,9 +11,11 @@ CREATE POLICY owners ON revdesk.protected_tables
                    AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')))
   WITH CHECK (EXISTS (SELECT FROM pg_catalog.pg_class
                       WHERE pg_class.oid = relation
+                        AND relkind IN ('r', 'p') AND relpersistence <> 't'
                         AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE'))
               AND EXISTS (SELECT FROM pg_catalog.pg_class
                           WHERE pg_class.oid = root
+                            AND relkind IN ('r', 'p') AND relpersistence <> 't'
                             AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')));
 COMMENT ON POLICY owners ON revdesk.protected_tables IS
   'The owner of a table sees and changes its row, whose root must be theirs, too; the owner of the root sees and deletes it.';
@@ -577,5 +579,4 @@ $$;
 COMMENT ON FUNCTION revdesk.forget_dropped_tables() IS
   'Event trigger: a table that is dropped leaves the registry. SECURITY DEFINER, since its owner is known no more.';
 CREATE EVENT TRIGGER revdesk_forget_dropped_tables
-  ON sql_drop WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION')
-  EXECUTE FUNCTION revdesk.forget_dropped_tables();
+  ON sql_drop EXECUTE FUNCTION revdesk.forget_dropped_tables();

@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(75);
+SELECT plan(78);
 
 CREATE EXTENSION IF NOT EXISTS file_fdw;
 CREATE SERVER test_files FOREIGN DATA WRAPPER file_fdw;
@@ -87,6 +87,9 @@ FROM (VALUES
   ('an API role removes no entry', 'test_app', 'DELETE FROM revdesk.protected_tables', '0 rows, unchanged'),
   ('nor changes one', 'test_app', 'UPDATE revdesk.protected_tables SET walk_up = true', '0 rows, unchanged'),
   ('nor adds one for a table of others', 'test_app', $$INSERT INTO revdesk.protected_tables VALUES ('desk.odd', 'desk.odd', 'tenant_id', NULL, NULL, false, false, false)$$, '42501, unchanged'),
+  ('nor anybody one that no restore could read', 'test_owner', $$CREATE TEMP TABLE mine (); INSERT INTO revdesk.protected_tables VALUES ('mine', 'mine', 'tenant_id', NULL, NULL, false, false, false)$$, '42501, unchanged'),
+  ('nor by its root', 'test_owner', $$CREATE TEMP TABLE mine (); CREATE TABLE desk.other (); INSERT INTO revdesk.protected_tables VALUES ('desk.other', 'mine', 'tenant_id', NULL, NULL, false, false, false)$$, '42501, unchanged'),
+  ('nor of an index', 'test_owner', $$INSERT INTO revdesk.protected_tables SELECT oid, oid, 'tenant_id', NULL, NULL, false, false, false FROM pg_class WHERE oid = 'desk.calls_pkey'::regclass$$, '42501, unchanged'),
   ('nor takes one over', 'test_owner', $$UPDATE revdesk.protected_tables SET relation = 'desk.odd' WHERE relation = 'desk.calls'::regclass$$, '42501, unchanged')
 ) AS cases (name, role, statement, expected);
 SELECT is(

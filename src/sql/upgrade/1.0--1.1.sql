@@ -41,9 +41,11 @@ ALTER POLICY owners ON revdesk.protected_tables
                    AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')))
   WITH CHECK (EXISTS (SELECT FROM pg_catalog.pg_class
                       WHERE pg_class.oid = relation
+                        AND relkind IN ('r', 'p') AND relpersistence <> 't'
                         AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE'))
               AND EXISTS (SELECT FROM pg_catalog.pg_class
                           WHERE pg_class.oid = root
+                            AND relkind IN ('r', 'p') AND relpersistence <> 't'
                             AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')));
 COMMENT ON POLICY owners ON revdesk.protected_tables IS
   'The owner of a table sees and changes its row, whose root must be theirs, too; the owner of the root sees and deletes it.';
@@ -61,4 +63,9 @@ DROP EVENT TRIGGER revdesk_protect_new_partitions;
 CREATE EVENT TRIGGER revdesk_protect_new_partitions
   ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
   EXECUTE FUNCTION revdesk.protect_new_partitions();
+
+-- A table can be dropped with others of every kind.
+DROP EVENT TRIGGER revdesk_forget_dropped_tables;
+CREATE EVENT TRIGGER revdesk_forget_dropped_tables
+  ON sql_drop EXECUTE FUNCTION revdesk.forget_dropped_tables();
 
