@@ -12,6 +12,17 @@
 PG_FUNCTION_INFO_V1(revdesk_changes_tree);
 PG_FUNCTION_INFO_V1(revdesk_has_permit);
 
+/*
+ * Does the statement make a partition or child?  CreateForeignTableStmt begins
+ * with a CreateStmt.
+ */
+static bool
+makes_child(Node *statement)
+{
+	return (IsA(statement, CreateStmt) || IsA(statement, CreateForeignTableStmt)) &&
+		((CreateStmt *) statement)->inhRelations != NIL;
+}
+
 static bool
 moves_table(const CollectedATSubcmd *subcommand)
 {
@@ -39,8 +50,7 @@ revdesk_changes_tree(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	if (command->type == SCT_Simple)
-		PG_RETURN_BOOL(IsA(command->parsetree, CreateStmt) &&
-					   ((CreateStmt *) command->parsetree)->inhRelations != NIL);
+		PG_RETURN_BOOL(makes_child(command->parsetree));
 	if (command->type != SCT_AlterTable)
 		PG_RETURN_BOOL(false);
 	foreach(cell, command->d.alterTable.subcmds)

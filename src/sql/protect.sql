@@ -527,7 +527,7 @@ COMMENT ON FUNCTION revdesk.protect_detached() IS
 -- A partition read by its own name has only its own policies, so one that
 -- appears later needs them at once.  Only the commands that add one count: a
 -- restore alters partitions, too, after the registry is filled and before it
--- makes the policies itself.
+-- makes the policies itself.  A foreign table cannot be protected, and is refused.
 CREATE FUNCTION revdesk.protect_new_partitions() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -537,7 +537,7 @@ BEGIN
   FOR found IN
     WITH RECURSIVE changed AS (
       SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
-      WHERE classid = 'pg_class'::regclass AND object_type = 'table' AND revdesk.changes_tree(command)
+      WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
     ), ancestors (objid, ancestor) AS (
       SELECT objid, objid FROM changed
       UNION
@@ -563,7 +563,7 @@ $$;
 COMMENT ON FUNCTION revdesk.protect_new_partitions() IS
   'Event trigger: protects partitions and children of protected tables as they are created, attached or detached.';
 CREATE EVENT TRIGGER revdesk_protect_new_partitions
-  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
+  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
   EXECUTE FUNCTION revdesk.protect_new_partitions();
 
 CREATE FUNCTION revdesk.forget_dropped_tables() RETURNS event_trigger

@@ -58,10 +58,10 @@ COMMENT ON POLICY owners ON revdesk.protected_tables IS
 -- replace revdesk.check_registered
 -- replace revdesk.protect_new_partitions
 
--- CREATE SCHEMA can create partitions, too.
+-- CREATE SCHEMA can create partitions, too, and foreign tables are refused.
 DROP EVENT TRIGGER revdesk_protect_new_partitions;
 CREATE EVENT TRIGGER revdesk_protect_new_partitions
-  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
+  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
   EXECUTE FUNCTION revdesk.protect_new_partitions();
 
 -- A table can be dropped with others of every kind.
