@@ -32,6 +32,20 @@ CREATE INDEX audit_log_expired_idx ON revdesk.audit_log (logged_at) WHERE action
 DROP FUNCTION revdesk.audit_expiries();
 -- replace revdesk.audit_expiries
 -- replace revdesk.expire_audit
+-- And what it did not tell: dropped tables by their names, and TRUNCATE.
+-- replace revdesk.name_dropped
+-- replace revdesk.audit
+-- replace revdesk.refuse_truncate
+DO $$
+DECLARE
+  relation text;
+BEGIN
+  FOREACH relation IN ARRAY ARRAY['tenants', 'users', 'memberships', 'api_keys', 'protected_tables'] LOOP
+    EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON revdesk.%I '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION revdesk.refuse_truncate()', relation);
+  END LOOP;
+END
+$$;
 -- replace @extschema@.revdesk_key_risks
 
 -- Registry of protected tables: what others write there is not believed.
