@@ -453,15 +453,22 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_has_permit';
 COMMENT ON FUNCTION revdesk.has_permit(oid) IS
   'Has the table the permissive policy of revdesk_protect()? As it is now, whatever the transaction''s snapshot shows.';
 
--- The registry tells how a new partition is to be protected, so the command is
--- refused where the row is not to be seen: of a table that is not the role's own,
--- or that was protected after the snapshot.  A restore makes partitions before
--- any policy.
+CREATE FUNCTION revdesk.registered_since(root oid) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_registered_since';
+COMMENT ON FUNCTION revdesk.registered_since(oid) IS
+  'Has the registry rows of this root that the transaction''s snapshot does not show?';
+
+-- The registry tells how a new partition is to be protected, and which one has
+-- left, so the command is refused where its rows are not to be seen as they are:
+-- of a table that is not the role's own, or changed after the snapshot.  A
+-- restore makes partitions before any policy.
 CREATE FUNCTION revdesk.check_registered() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  isolated boolean := current_setting('transaction_isolation') IN ('repeatable read', 'serializable');
   target regclass;
+  missing boolean;
 BEGIN
   WITH RECURSIVE tree (relation) AS (
     SELECT objid FROM pg_event_trigger_ddl_commands()
@@ -469,18 +476,20 @@ BEGIN
     UNION
     SELECT inhparent FROM tree JOIN pg_inherits ON inhrelid = tree.relation
   )
-  SELECT tree.relation INTO target FROM tree
-  WHERE revdesk.has_permit(tree.relation)
-    AND NOT EXISTS (SELECT FROM revdesk.protected_tables AS registered WHERE registered.relation = tree.relation)
+  SELECT tree.relation, registered.relation IS NULL INTO target, missing
+  FROM tree LEFT JOIN revdesk.protected_tables AS registered ON registered.relation = tree.relation
+  WHERE CASE WHEN registered.relation IS NULL THEN revdesk.has_permit(tree.relation)
+             ELSE isolated AND revdesk.registered_since(registered.root) END
+  ORDER BY 2 DESC, tree.relation::oid
   LIMIT 1;
   IF NOT FOUND THEN
     RETURN;
-  ELSIF row_security_active('revdesk.protected_tables')
+  ELSIF missing AND row_security_active('revdesk.protected_tables')
         AND EXISTS (SELECT FROM pg_class WHERE oid = target AND NOT pg_has_role(relowner, 'USAGE')) THEN
     RAISE insufficient_privilege USING MESSAGE = format('must be owner of protected table %s', target);
-  ELSIF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+  ELSIF isolated THEN
     RAISE serialization_failure USING
-      MESSAGE = format('table %s was protected after this transaction began', target),
+      MESSAGE = format('the protection of table %s has changed since this transaction began', target),
       HINT = 'Try again in a new transaction.';
   END IF;
   RAISE object_not_in_prerequisite_state USING
@@ -489,7 +498,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION revdesk.check_registered() IS
-  'Raises 42501, 40001 or 55000 if the event trigger''s command changed a protected tree of which the role or its snapshot does not see all that is above in the registry.';
+  'Raises 42501, 40001 or 55000 if the event trigger''s command changed a protected tree of which the role or its snapshot does not see in the registry all that is above, as it is now.';
 
 -- A partition that was detached has its policies, but not the trigger, which
 -- was its parent's.  From now on it is protected by itself.  The command was on

@@ -69,6 +69,7 @@ COMMENT ON POLICY owners ON revdesk.protected_tables IS
 
 -- What the registry's reader cannot see is refused.
 -- replace revdesk.has_permit
+-- replace revdesk.registered_since
 -- replace revdesk.check_registered
 -- replace revdesk.protect_new_partitions
 
