@@ -40,6 +40,7 @@ ROLLBACK;
 BEGIN;
 SELECT revdesk_authenticate(app.token('c1'));
 SELECT app.reach();
+SET LOCAL session_replication_role = replica;
 TRUNCATE revdesk.memberships;
 SELECT app.reach();
 ROLLBACK;

@@ -5,7 +5,9 @@ SET client_min_messages = warning;
 
 RESET ROLE;
 DROP SCHEMA IF EXISTS app CASCADE;
+SET session_replication_role = replica;
 TRUNCATE revdesk.tenants, revdesk.users, revdesk.memberships, revdesk.api_keys;
+RESET session_replication_role;
 
 -- What forces parallel plans is called so from 16 on.
 SELECT CASE WHEN current_setting('server_version_num')::integer < 160000 THEN 'force_parallel_mode' ELSE 'debug_parallel_query' END AS force_parallel \gset

@@ -95,13 +95,37 @@ AS 'MODULE_PATHNAME', 'revdesk_client_address';
 COMMENT ON FUNCTION revdesk.client_address() IS
   'Where the client is: of the connection or, in a request through trusted proxies, the address that they tell.';
 
+-- When the row of a dropped table goes, the number alone is left of the name;
+-- PostgreSQL has it while the event trigger runs that deletes the row.
+CREATE FUNCTION revdesk.name_dropped(deleted jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF deleted->>'relation' IS NULL OR deleted->>'relation' !~ '^[0-9]+$' THEN
+    RETURN deleted;
+  END IF;
+  BEGIN
+    RETURN deleted || (
+      SELECT COALESCE(jsonb_object_agg(columns.name, dropped.object_identity), '{}')
+      FROM (VALUES ('relation'), ('root')) AS columns (name)
+      JOIN pg_event_trigger_dropped_objects() AS dropped
+        ON dropped.classid = 'pg_class'::regclass AND dropped.objsubid = 0
+       AND dropped.objid::text = deleted->>columns.name);
+  EXCEPTION WHEN event_trigger_protocol_violated THEN
+    RETURN deleted;             -- deleted by hand, long after
+  END;
+END
+$$;
+COMMENT ON FUNCTION revdesk.name_dropped(jsonb) IS
+  'A deleted row of the registry with the names that its tables had, if they are being dropped.';
+
 -- SECURITY DEFINER: whoever may change the tables must not be able to write the
 -- log by hand.
 CREATE FUNCTION revdesk.audit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  old_row jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
+  old_row jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) WHEN 'DELETE' THEN revdesk.name_dropped(to_jsonb(OLD)) END;
   new_row jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
   affected jsonb := COALESCE(new_row, old_row);
   details jsonb := CASE TG_OP WHEN 'UPDATE' THEN revdesk.changed_columns(old_row, new_row) - 'created_indexes'
@@ -129,6 +153,18 @@ $$;
 COMMENT ON FUNCTION revdesk.audit() IS
   'Trigger: writes the change of a row to revdesk.audit_log.';
 
+CREATE FUNCTION revdesk.refuse_truncate() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE insufficient_privilege USING
+    MESSAGE = format('TRUNCATE of %s is refused, since the audit log would not show it', TG_RELID::regclass),
+    HINT = 'Use DELETE.';
+END
+$$;
+COMMENT ON FUNCTION revdesk.refuse_truncate() IS
+  'Trigger: 42501 for everybody.';
+
 DO $$
 DECLARE
   relation text;
@@ -136,6 +172,8 @@ BEGIN
   FOREACH relation IN ARRAY ARRAY['tenants', 'users', 'memberships', 'api_keys', 'protected_tables'] LOOP
     EXECUTE format('CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON revdesk.%I '
                    'FOR EACH ROW EXECUTE FUNCTION revdesk.audit()', relation);
+    EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON revdesk.%I '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION revdesk.refuse_truncate()', relation);
   END LOOP;
 END
 $$;

@@ -44,7 +44,7 @@ BEGIN
   SELECT string_agg(CASE WHEN value IS NULL THEN format('%I IS NULL', key)
                          ELSE format('%I = %L::%s', key, value, format_type(atttypid, atttypmod)) END, ' AND ') INTO condition
   FROM jsonb_each_text(row_key) JOIN pg_attribute ON attrelid = target AND attname::text = key;
-  answer := revdesk.run_as(revdesk.owner_of(target), format('SELECT found::text FROM %s AS found WHERE %s LIMIT 2', target, condition), true);
+  answer := revdesk.run_as(revdesk.owner_of(target), format('SELECT (found.*)::text FROM %s AS found WHERE %s LIMIT 2', target, condition), true);
   IF answer.rows = 0 THEN
     RAISE SQLSTATE '02000' USING
       MESSAGE = format('table %s has no row with this key', target),

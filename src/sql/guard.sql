@@ -36,7 +36,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.revdesk_exempt(regclass, text) IS
-  'Leaves a table, foreign table or view unprotected on purpose: the guard lets it be, and the lint tells the reason. Partitions go with their parent. For a superuser, or with EXECUTE and with INSERT and UPDATE on revdesk.exempt_tables.';
+  'Leaves a table, foreign table or view unprotected on purpose: the guard lets it be, and the lint tells the reason. Partitions go with their parent. For a superuser, or with EXECUTE and with SELECT, INSERT and UPDATE on revdesk.exempt_tables.';
 
 CREATE FUNCTION @extschema@.revdesk_unexempt(target regclass) RETURNS boolean
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -45,7 +45,7 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM gone);
 END;
 COMMENT ON FUNCTION @extschema@.revdesk_unexempt(regclass) IS
-  'Undoes revdesk_exempt(): true if there was an exemption.';
+  'Undoes revdesk_exempt(): true if there was an exemption. For a superuser, or with EXECUTE and with SELECT and DELETE on revdesk.exempt_tables.';
 
 CREATE FUNCTION revdesk.is_exempt(target oid) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp

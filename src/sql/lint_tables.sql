@@ -107,7 +107,7 @@ WHERE polpermissive AND polname <> 'revdesk_permit' AND NOT revdesk.isolates(pol
 UNION ALL
 SELECT 'PREDICATE_WRAPPED', format('policy %I on %s', polname, polrelid::regclass),
        'the predicate is not on plain columns, or is inside an expression: no index can be used',
-       '-- write the policy with revdesk_scope_visible(tenant_id, …) itself, on columns alone; or use revdesk_protect()'
+       '-- write the policy with revdesk_scope_visible(tenant_id, ...) itself, on columns alone; or use revdesk_protect()'
 FROM pg_policy
 WHERE NOT revdesk.compares_columns(polqual) OR NOT revdesk.compares_columns(polwithcheck)
 UNION ALL

@@ -44,7 +44,6 @@ SELECT pg_catalog.pg_extension_config_dump('revdesk.tenants', '');
 SELECT pg_catalog.pg_extension_config_dump('revdesk.users', '');
 SELECT pg_catalog.pg_extension_config_dump('revdesk.memberships', '');
 SELECT pg_catalog.pg_extension_config_dump('revdesk.api_keys', '');
-SELECT pg_catalog.pg_extension_config_dump('revdesk.protected_tables', '');
 SELECT pg_catalog.pg_extension_config_dump('revdesk.key_usage', '');
 SELECT pg_catalog.pg_extension_config_dump('revdesk.audit_log', '');
 SELECT pg_catalog.pg_extension_config_dump('revdesk.audit_log_id_seq', '');

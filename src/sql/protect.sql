@@ -7,16 +7,18 @@
 ALTER TABLE revdesk.protected_tables ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owners ON revdesk.protected_tables
   USING (EXISTS (SELECT FROM pg_catalog.pg_class
-                 WHERE pg_class.oid = relation
+                 WHERE pg_class.oid IN (relation, root)
                    AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')))
   WITH CHECK (EXISTS (SELECT FROM pg_catalog.pg_class
                       WHERE pg_class.oid = relation
+                        AND relkind IN ('r', 'p') AND relpersistence <> 't'
                         AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE'))
               AND EXISTS (SELECT FROM pg_catalog.pg_class
                           WHERE pg_class.oid = root
+                            AND relkind IN ('r', 'p') AND relpersistence <> 't'
                             AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')));
 COMMENT ON POLICY owners ON revdesk.protected_tables IS
-  'The owner of a table sees and changes its row, whose root must be theirs, too.';
+  'The owner of a table sees and changes its row, whose root must be theirs, too; the owner of the root sees and deletes it.';
 
 CREATE FUNCTION revdesk.set_umbrella() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'revdesk_set_umbrella';
@@ -354,6 +356,16 @@ BEGIN
   declared.umbrella_column := umbrella_column;
   declared.walk_up := COALESCE(walk_up, false);
 
+  -- The whole tree at once, and only then is it looked at: what others have
+  -- committed while this waited is in it.  A snapshot of the transaction's own
+  -- would not show that.
+  IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+    RAISE active_sql_transaction USING
+      MESSAGE = format('cannot protect %s in a transaction of isolation level %s', target,
+                       upper(current_setting('transaction_isolation'))),
+      HINT = 'Partitions that others have committed since it began would stay open. Use READ COMMITTED.';
+  END IF;
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', target);
   FOR member IN SELECT revdesk.relation_tree(target) LOOP
     PERFORM revdesk.protect_relation(member, declared, true);
   END LOOP;
@@ -367,7 +379,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.revdesk_protect(regclass, name, name, name, boolean) IS
-  'Makes a table safe, with its partitions and children, existing and future: row security enabled and forced, restrictive policies, dangerous privileges revoked, indexes, the umbrella column kept right. Columns are of type uuid; a null tenant_column means personal rows only. For the table''s owner. Calling it again changes the declaration. 42703, 42804, 42809 or 22023 for what cannot be protected.';
+  'Makes a table safe, with its partitions and children, existing and future: row security enabled and forced, restrictive policies, dangerous privileges revoked, indexes, the umbrella column kept right. Columns are of type uuid; a null tenant_column means personal rows only. For the table''s owner. Calling it again changes the declaration. 42703, 42804, 42809 or 22023 for what cannot be protected, 25001 in REPEATABLE READ and SERIALIZABLE transactions.';
 
 CREATE FUNCTION revdesk.drop_indexes(target regclass, names name[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -436,11 +448,64 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_changes_tree';
 COMMENT ON FUNCTION revdesk.changes_tree(pg_ddl_command) IS
   'Did the command give a table a partition or an inheritance child, or take one away?';
 
+CREATE FUNCTION revdesk.has_permit(target oid) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_has_permit';
+COMMENT ON FUNCTION revdesk.has_permit(oid) IS
+  'Has the table the permissive policy of revdesk_protect()? As it is now, whatever the transaction''s snapshot shows.';
+
+CREATE FUNCTION revdesk.registered_since(root oid) RETURNS boolean
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_registered_since';
+COMMENT ON FUNCTION revdesk.registered_since(oid) IS
+  'Has the registry rows of this root that the transaction''s snapshot does not show?';
+
+-- The registry tells how a new partition is to be protected, and which one has
+-- left, so the command is refused where its rows are not to be seen as they are:
+-- of a table that is not the role's own, or changed after the snapshot.  A
+-- restore makes partitions before any policy.
+CREATE FUNCTION revdesk.check_registered() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  isolated boolean := current_setting('transaction_isolation') IN ('repeatable read', 'serializable');
+  target regclass;
+  missing boolean;
+BEGIN
+  WITH RECURSIVE tree (relation) AS (
+    SELECT objid FROM pg_event_trigger_ddl_commands()
+    WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
+    UNION
+    SELECT inhparent FROM tree JOIN pg_inherits ON inhrelid = tree.relation
+  )
+  SELECT tree.relation, registered.relation IS NULL INTO target, missing
+  FROM tree LEFT JOIN revdesk.protected_tables AS registered ON registered.relation = tree.relation
+  WHERE CASE WHEN registered.relation IS NULL THEN revdesk.has_permit(tree.relation)
+             ELSE isolated AND revdesk.registered_since(registered.root) END
+  ORDER BY 2 DESC, tree.relation::oid
+  LIMIT 1;
+  IF NOT FOUND THEN
+    RETURN;
+  ELSIF missing AND row_security_active('revdesk.protected_tables')
+        AND EXISTS (SELECT FROM pg_class WHERE oid = target AND NOT pg_has_role(relowner, 'USAGE')) THEN
+    RAISE insufficient_privilege USING MESSAGE = format('must be owner of protected table %s', target);
+  ELSIF isolated THEN
+    RAISE serialization_failure USING
+      MESSAGE = format('the protection of table %s has changed since this transaction began', target),
+      HINT = 'Try again in a new transaction.';
+  END IF;
+  RAISE object_not_in_prerequisite_state USING
+    MESSAGE = format('table %s has policies of revdesk_protect(), but is not in revdesk.protected_tables', target),
+    HINT = 'Call revdesk_protect() again, for it or for the table that it is a partition of.';
+END
+$$;
+COMMENT ON FUNCTION revdesk.check_registered() IS
+  'Raises 42501, 40001 or 55000 if the event trigger''s command changed a protected tree of which the role or its snapshot does not see in the registry all that is above, as it is now.';
+
 -- A partition that was detached has its policies, but not the trigger, which
 -- was its parent's.  From now on it is protected by itself.  The command was on
 -- the tree that it left or on the table that left; other rows of the registry,
 -- whoever wrote them, are none of the command's business.  The table's own rows
--- are right, and are not read: a query would run code of its owner.
+-- are right, and are not read: a query would run code of its owner.  Who
+-- detaches a table of somebody else cannot give it the trigger, and is refused.
 CREATE FUNCTION revdesk.protect_detached() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -448,17 +513,19 @@ DECLARE
   detached revdesk.protected_tables;
 BEGIN
   FOR detached IN
-    UPDATE revdesk.protected_tables AS registered SET root = registered.relation
-    FROM pg_class
-    WHERE pg_class.oid = registered.relation AND pg_class.relkind IN ('r', 'p')
+    SELECT registered.*
+    FROM revdesk.protected_tables AS registered JOIN pg_class ON pg_class.oid = registered.relation
+    WHERE pg_class.relkind IN ('r', 'p')
       AND registered.relation NOT IN (SELECT revdesk.relation_tree(registered.root))
       AND EXISTS (
         SELECT FROM pg_event_trigger_ddl_commands()
         WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
           AND (objid IN (SELECT revdesk.relation_tree(registered.root))
                OR registered.relation IN (SELECT revdesk.relation_tree(objid))))
-    RETURNING registered.*
   LOOP
+    PERFORM revdesk.check_relation(detached.relation);
+    UPDATE revdesk.protected_tables AS registered SET root = registered.relation
+    WHERE registered.relation = detached.relation;
     PERFORM revdesk.create_umbrella_trigger(detached.relation, detached);
   END LOOP;
 END
@@ -469,7 +536,7 @@ COMMENT ON FUNCTION revdesk.protect_detached() IS
 -- A partition read by its own name has only its own policies, so one that
 -- appears later needs them at once.  Only the commands that add one count: a
 -- restore alters partitions, too, after the registry is filled and before it
--- makes the policies itself.
+-- makes the policies itself.  A foreign table cannot be protected, and is refused.
 CREATE FUNCTION revdesk.protect_new_partitions() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -479,7 +546,7 @@ BEGIN
   FOR found IN
     WITH RECURSIVE changed AS (
       SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
-      WHERE classid = 'pg_class'::regclass AND object_type = 'table' AND revdesk.changes_tree(command)
+      WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
     ), ancestors (objid, ancestor) AS (
       SELECT objid, objid FROM changed
       UNION
@@ -498,13 +565,14 @@ BEGIN
   IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands()
              WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)) THEN
     PERFORM revdesk.protect_detached();
+    PERFORM revdesk.check_registered();
   END IF;
 END
 $$;
 COMMENT ON FUNCTION revdesk.protect_new_partitions() IS
   'Event trigger: protects partitions and children of protected tables as they are created, attached or detached.';
 CREATE EVENT TRIGGER revdesk_protect_new_partitions
-  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
+  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
   EXECUTE FUNCTION revdesk.protect_new_partitions();
 
 CREATE FUNCTION revdesk.forget_dropped_tables() RETURNS event_trigger
@@ -520,5 +588,4 @@ $$;
 COMMENT ON FUNCTION revdesk.forget_dropped_tables() IS
   'Event trigger: a table that is dropped leaves the registry. SECURITY DEFINER, since its owner is known no more.';
 CREATE EVENT TRIGGER revdesk_forget_dropped_tables
-  ON sql_drop WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION')
-  EXECUTE FUNCTION revdesk.forget_dropped_tables();
+  ON sql_drop EXECUTE FUNCTION revdesk.forget_dropped_tables();

@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(62);
+SELECT plan(64);
 
 -- Tables of more shapes: policies of the user's own, a partitioned table, personal rows, quoted names.
 CREATE ROLE test_second;
@@ -204,6 +204,14 @@ SELECT FROM revdesk_explain_visibility('desk.contacts', '{"id": 3}', test.key_id
 SELECT is((SELECT test.contents() || last_value FROM revdesk.audit_log_id_seq), (SELECT contents || last_value FROM before), 'no row and no log entry stays');
 SELECT is(revdesk_scope() || current_setting('transaction_read_only'), NULL, 'no context stays');
 SELECT is((SELECT rolsuper FROM pg_roles WHERE rolname = current_user), true, 'nor the role');
+
+-- Columns of any name.
+CREATE TABLE desk.names (id integer, tenant_id uuid, found text, one text, value text, names text, "row" text, answer text);
+INSERT INTO desk.names SELECT id, tenant_id, 'found', 'one', 'value', 'names', 'row', 'answer' FROM desk.calls;
+GRANT SELECT ON desk.names TO test_app;
+SELECT FROM revdesk_protect('desk.names');
+SELECT is(test.says('desk.names', id, 'A1', 'SELECT'), expected, 'columns with names of its own query: row ' || id)
+FROM (VALUES (2, 'yes'), (3, 'no')) AS cases (id, expected);
 
 SELECT * FROM finish();
 ROLLBACK;

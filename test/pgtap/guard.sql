@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(67);
+SELECT plan(76);
 
 CREATE EXTENSION IF NOT EXISTS file_fdw;
 CREATE SERVER test_files FOREIGN DATA WRAPPER file_fdw;
@@ -105,6 +105,30 @@ SELECT is_empty('SELECT FROM revdesk.exempt_tables', 'a table that is dropped is
 SELECT is(split_part(test.error('postgres', NULL, statement), ' | ', 1), expected, statement)
 FROM (VALUES ($$SELECT revdesk_exempt('desk.calls', '')$$, '22023'), ($$SELECT revdesk_exempt('desk.calls', NULL)$$, '22023'), ($$SELECT revdesk_exempt(NULL, 'x')$$, '22023'),
              ($$SELECT revdesk_exempt('desk.calls_pkey', 'x')$$, '42809'), ($$SELECT revdesk_exempt(1::oid::regclass, 'x')$$, '42809')) AS refused (statement, expected);
+
+-- With these privileges, and with none of them missing, a role exempts.
+GRANT SELECT, INSERT, UPDATE, DELETE ON revdesk.exempt_tables TO test_owner;
+CREATE TABLE desk.granted (id int);
+SELECT is(
+  test.error('test_owner', NULL, $$SELECT revdesk_exempt('desk.granted', 'x'), revdesk_exempt('desk.granted', 'y'), revdesk_unexempt('desk.granted')$$), NULL,
+  'who has SELECT, INSERT, UPDATE and DELETE exempts and undoes it');
+CREATE FUNCTION test.without(privilege text, statement text) RETURNS text LANGUAGE plpgsql
+AS $$
+DECLARE
+  outcome text;
+BEGIN
+  EXECUTE format('REVOKE %s ON revdesk.exempt_tables FROM test_owner', privilege);
+  outcome := COALESCE(test.error('test_owner', NULL, statement), 'done');
+  EXECUTE format('GRANT %s ON revdesk.exempt_tables TO test_owner', privilege);
+  RETURN outcome;
+END
+$$;
+SELECT is(test.without(privilege, statement), expected, format('without %s: %s', privilege, statement))
+FROM (VALUES ('SELECT', '42501 | permission denied for table exempt_tables', '42501 | permission denied for table exempt_tables'),
+             ('INSERT', '42501 | permission denied for table exempt_tables', 'done'),
+             ('UPDATE', '42501 | permission denied for table exempt_tables', 'done'),
+             ('DELETE', 'done', '42501 | permission denied for table exempt_tables')) AS cases (privilege, exempts, undoes)
+CROSS JOIN LATERAL (VALUES ($$SELECT revdesk_exempt('desk.granted', 'x')$$, exempts), ($$SELECT revdesk_unexempt('desk.granted')$$, undoes)) AS statements (statement, expected);
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(72);
+SELECT plan(73);
 
 CREATE FUNCTION test.policies(relation regclass) RETURNS text LANGUAGE sql
 AS $$
@@ -182,6 +182,11 @@ ALTER TABLE desk.renamed RENAME TO secured;
 SELECT is((SELECT count(*) FROM revdesk.protected_tables WHERE relation = 'desk.secured'::regclass), 1::bigint, 'a renamed table stays protected');
 DROP TABLE desk.secured;
 SELECT is((SELECT count(*) FROM revdesk.protected_tables LEFT JOIN pg_class ON pg_class.oid = relation WHERE pg_class.oid IS NULL), 0::bigint, 'a dropped one leaves the registry');
+CREATE TYPE desk.row AS (tenant_id uuid);
+CREATE TABLE desk.typed OF desk.row;
+SELECT FROM revdesk_protect('desk.typed');
+DROP TYPE desk.row CASCADE;
+SELECT is((SELECT count(*) FROM revdesk.protected_tables LEFT JOIN pg_class ON pg_class.oid = relation WHERE pg_class.oid IS NULL), 0::bigint, 'nor does one stay that is dropped with its type');
 -- Renamed columns.
 ALTER TABLE desk.notes RENAME tenant_id TO team;
 SELECT is(test.rows('test_app', 'A1', 'SELECT label FROM desk.notes'), 'A1', 'a policy follows a renamed column');

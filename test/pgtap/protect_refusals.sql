@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(75);
+SELECT plan(86);
 
 CREATE EXTENSION IF NOT EXISTS file_fdw;
 CREATE SERVER test_files FOREIGN DATA WRAPPER file_fdw;
@@ -87,6 +87,9 @@ FROM (VALUES
   ('an API role removes no entry', 'test_app', 'DELETE FROM revdesk.protected_tables', '0 rows, unchanged'),
   ('nor changes one', 'test_app', 'UPDATE revdesk.protected_tables SET walk_up = true', '0 rows, unchanged'),
   ('nor adds one for a table of others', 'test_app', $$INSERT INTO revdesk.protected_tables VALUES ('desk.odd', 'desk.odd', 'tenant_id', NULL, NULL, false, false, false)$$, '42501, unchanged'),
+  ('nor anybody one that no restore could read', 'test_owner', $$CREATE TEMP TABLE mine (); INSERT INTO revdesk.protected_tables VALUES ('mine', 'mine', 'tenant_id', NULL, NULL, false, false, false)$$, '42501, unchanged'),
+  ('nor by its root', 'test_owner', $$CREATE TEMP TABLE mine (); CREATE TABLE desk.other (); INSERT INTO revdesk.protected_tables VALUES ('desk.other', 'mine', 'tenant_id', NULL, NULL, false, false, false)$$, '42501, unchanged'),
+  ('nor of an index', 'test_owner', $$INSERT INTO revdesk.protected_tables SELECT oid, oid, 'tenant_id', NULL, NULL, false, false, false FROM pg_class WHERE oid = 'desk.calls_pkey'::regclass$$, '42501, unchanged'),
   ('nor takes one over', 'test_owner', $$UPDATE revdesk.protected_tables SET relation = 'desk.odd' WHERE relation = 'desk.calls'::regclass$$, '42501, unchanged')
 ) AS cases (name, role, statement, expected);
 SELECT is(
@@ -125,6 +128,30 @@ SELECT is(
   test.error('postgres', NULL, format('DO $do$ BEGIN SET LOCAL search_path = %s; PERFORM public.revdesk_protect(%L); PERFORM public.revdesk_unprotect(%L); END $do$', path, relation, relation)),
   NULL, 'attack F4: with search_path ' || path)
 FROM (VALUES ('desk, pg_catalog', 'odd'), ('pg_catalog', 'desk.odd'), ($$''$$, 'desk.odd'), ('pg_temp, desk', 'odd')) AS cases (path, relation);
+
+-- Foreign tables have no row security: none in a protected tree.
+CREATE TABLE desk.tree (tenant_id uuid) PARTITION BY LIST (tenant_id);
+CREATE TABLE desk.root (tenant_id uuid);
+CREATE TABLE desk.open (tenant_id uuid) PARTITION BY LIST (tenant_id);
+CREATE FOREIGN TABLE desk.open_1 PARTITION OF desk.open DEFAULT SERVER test_files OPTIONS (filename '/dev/null');
+SELECT revdesk_protect('desk.tree'), revdesk_protect('desk.root');
+SELECT is(
+  test.error('postgres', NULL, format(statement, $$SERVER test_files OPTIONS (filename '/dev/null')$$)), expected, 'attack R6: a foreign table in a tree: ' || statement)
+FROM (VALUES
+  ('ALTER TABLE desk.tree ATTACH PARTITION desk.foreign_table DEFAULT', '42809 | cannot protect "desk.foreign_table"'),
+  ('CREATE FOREIGN TABLE desk.far PARTITION OF desk.tree DEFAULT %s', '42809 | cannot protect "desk.far"'),
+  ('CREATE FOREIGN TABLE desk.far () INHERITS (desk.root) %s', '42809 | cannot protect "desk.far"'),
+  ('ALTER FOREIGN TABLE desk.foreign_table INHERIT desk.root', '42809 | cannot protect "desk.foreign_table"'),
+  ('ALTER TABLE desk.foreign_table INHERIT desk.root', '42809 | cannot protect "desk.foreign_table"')
+) AS cases (statement, words)
+CROSS JOIN LATERAL (SELECT words || ' | Reason: it is a foreign table. | Only ordinary and partitioned tables can be protected. A view of one is safe with security_invoker = true.') AS all_of_it (expected);
+SELECT is(
+  test.error('postgres', NULL, format(statement, $$SERVER test_files OPTIONS (filename '/dev/null')$$)), NULL, 'elsewhere they may be: ' || statement)
+FROM (VALUES
+  ('CREATE FOREIGN TABLE desk.far (tenant_id uuid) %s'),
+  ('ALTER TABLE desk.open DETACH PARTITION desk.open_1'),
+  ('ALTER FOREIGN TABLE desk.foreign_table ADD more integer')
+) AS cases (statement);
 
 SELECT * FROM finish();
 ROLLBACK;

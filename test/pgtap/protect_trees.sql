@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(204);
+SELECT plan(218);
 GRANT CREATE ON SCHEMA desk TO test_app;
 
 SET LOCAL ROLE test_owner;
@@ -186,6 +186,60 @@ CREATE SCHEMA annex CREATE TABLE visits PARTITION OF desk.visits DEFAULT;
 SELECT is(
   (SELECT concat_ws(' ', relrowsecurity, relforcerowsecurity) FROM pg_class WHERE oid = 'annex.visits'::regclass), 't t',
   'attack R6: a partition made by CREATE SCHEMA is protected');
+
+-- Who owns a part of a tree, and not the root, whose row of the registry he does
+-- not see, makes no open partition and takes none out.
+SET LOCAL ROLE test_owner;
+CREATE TABLE desk.shared (id integer, tenant_id uuid, umbrella_id uuid) PARTITION BY RANGE (id);
+CREATE TABLE desk.shared_1 PARTITION OF desk.shared FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (id);
+CREATE TABLE desk.shared_1_1 PARTITION OF desk.shared_1 FOR VALUES FROM (0) TO (10);
+RESET ROLE;
+GRANT CREATE ON SCHEMA desk TO test_other;
+GRANT CREATE ON DATABASE pgtap TO test_other;
+SELECT FROM revdesk_protect('desk.shared', umbrella_column => 'umbrella_id');
+ALTER TABLE desk.shared_1 OWNER TO test_other;
+SET LOCAL ROLE test_other;
+CREATE TABLE desk.stray (id integer, tenant_id uuid, umbrella_id uuid);
+CREATE TABLE desk.inherited (id integer, tenant_id uuid);
+RESET ROLE;
+CREATE TABLE desk.orphan (tenant_id uuid);
+SELECT revdesk_protect('desk.orphan');
+SET LOCAL session_replication_role = replica;
+DELETE FROM revdesk.protected_tables WHERE relation = 'desk.orphan'::regclass;
+SET LOCAL session_replication_role = origin;
+SELECT is(test.error(role, NULL, statement), expected, 'attack R6: ' || name)
+FROM (VALUES
+  ('test_other', 'a new partition', 'CREATE TABLE desk.shared_1_2 PARTITION OF desk.shared_1 FOR VALUES FROM (10) TO (20)', '42501 | must be owner of protected table desk.shared'),
+  ('test_other', 'one that is attached', 'ALTER TABLE desk.shared_1 ATTACH PARTITION desk.stray FOR VALUES FROM (10) TO (20)', '42501 | must be owner of protected table desk.shared'),
+  ('test_other', 'one that is detached', 'ALTER TABLE desk.shared_1 DETACH PARTITION desk.shared_1_1', '42501 | must be owner of protected table desk.shared'),
+  ('test_other', 'one that is made by CREATE SCHEMA', 'CREATE SCHEMA more CREATE TABLE shared PARTITION OF desk.shared_1 DEFAULT', '42501 | must be owner of protected table desk.shared'),
+  ('postgres', 'a superuser sees all of the registry', 'CREATE TABLE desk.shared_1_2 PARTITION OF desk.shared_1 FOR VALUES FROM (10) TO (20)', NULL),
+  ('postgres', 'and nobody a row that is lost', 'CREATE TABLE desk.orphan_1 () INHERITS (desk.orphan)',
+   '55000 | table desk.orphan has policies of revdesk_protect(), but is not in revdesk.protected_tables | Call revdesk_protect() again, for it or for the table that it is a partition of.'),
+  ('postgres', 'until it is protected again', 'SELECT revdesk_protect(''desk.orphan''); CREATE TABLE desk.orphan_1 () INHERITS (desk.orphan)', NULL)
+) AS cases (role, name, statement, expected);
+
+-- A part that belongs to somebody else than its root: PostgreSQL would drop the
+-- trigger of its umbrella column, and who detaches it cannot make another.
+ALTER TABLE desk.shared_1 OWNER TO test_owner;
+ALTER TABLE desk.shared_1_1 OWNER TO test_other;
+GRANT SELECT, INSERT ON desk.shared_1_1 TO test_app;
+SELECT is(test.error('test_owner', NULL, statement), expected, name)
+FROM (VALUES
+  ('attack W6: nobody detaches what he does not own', 'ALTER TABLE desk.shared_1 DETACH PARTITION desk.shared_1_1', '42501 | must be owner of table desk.shared_1_1'),
+  ('nor unprotects it', 'SELECT revdesk_unprotect(''desk.shared'')', '42501 | must be owner of relation shared_1_1'),
+  ('attack W6: nor registers it', $$UPDATE revdesk.protected_tables SET root = relation WHERE relation = 'desk.shared_1_1'::regclass$$,
+   '42501 | new row violates row-level security policy for table "protected_tables"')
+) AS cases (name, statement, expected);
+SELECT is(
+  test.rows(role, NULL, $$SELECT relation FROM revdesk.protected_tables WHERE relation::text LIKE '%shared%'$$), expected, 'the rows of the registry that are seen by ' || role)
+FROM (VALUES ('test_owner', 'desk.shared,desk.shared_1,desk.shared_1_1'), ('test_other', 'desk.shared_1_1'), ('test_app', '')) AS cases (role, expected);
+ALTER TABLE desk.shared_1_1 OWNER TO test_owner;
+SELECT is(
+  test.write('test_owner', NULL, 'ALTER TABLE desk.shared_1 DETACH PARTITION desk.shared_1_1',
+    $$SELECT concat_ws(' ', root, (SELECT count(*) FROM pg_trigger WHERE tgrelid = relation AND tgname = 'zz_revdesk_umbrella'))
+      FROM revdesk.protected_tables WHERE relation = 'desk.shared_1_1'::regclass$$),
+  '0 rows, desk.shared_1_1 1', 'who owns both detaches it, and it has a trigger of its own');
 
 SELECT * FROM finish();
 ROLLBACK;

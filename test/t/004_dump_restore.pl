@@ -62,6 +62,43 @@ $node->command_ok([ 'pg_dumpall', '-f', "$dir/all.sql", '-d', $node->connstr('po
 $other->command_ok([ 'psql', '-Xq', '-f', "$dir/all.sql", '-d', $other->connstr('postgres') ], 'psql');
 check_restored($other, 'source', $original, 'pg_dumpall');
 
+# What names nothing in the copy does not take the rest of the registry with it.
+my $session = Fixture::Session->new($node, 'source', getpwuid($<));
+is($session->query(<<'SQL'), '', 'a temporary table, an index and nothing, registered');
+CREATE TEMP TABLE fleeting (tenant_id uuid);
+CREATE INDEX fleeting_idx ON app.docs (body);
+INSERT INTO revdesk.protected_tables (relation, root, had_row_security, had_forced_row_security)
+VALUES ('fleeting', 'fleeting', false, false), ('app.fleeting_idx', 'app.fleeting_idx', false, false), (1, 1, false, false);
+INSERT INTO revdesk.exempt_tables (relation, reason) VALUES ('fleeting', 'fleeting'), (1, 'gone');
+SQL
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/fleeting.dump", '-d', $node->connstr('source') ], 'pg_dump');
+$node->safe_psql('postgres', 'CREATE DATABASE fleeting');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('fleeting'), "$dir/fleeting.dump" ], 'pg_restore');
+my $registered = "SELECT relation FROM revdesk.%s WHERE relation::text !~ 'fleeting' AND relation <> 1 ORDER BY relation::text COLLATE \"C\"";
+for my $table (qw(protected_tables exempt_tables))
+{
+	is($node->safe_psql('fleeting', "SELECT relation FROM revdesk.$table ORDER BY relation::text COLLATE \"C\""),
+		$node->safe_psql('source', sprintf $registered, $table), "$table: the others are there");
+}
+is($session->query(<<'SQL'), '', 'and gone');
+DELETE FROM revdesk.protected_tables WHERE relation IN ('fleeting', 'app.fleeting_idx', 1);
+DELETE FROM revdesk.exempt_tables WHERE relation IN ('fleeting', 1);
+DROP INDEX app.fleeting_idx;
+SQL
+$session->quit;
+
+# README.md, Backup: a table that is left out by -T takes the registry along, one
+# without its rows does not.
+for my $case ([ '-T', '', 'docs' ], [ '--exclude-table-data', $node->safe_psql('source', 'SELECT count(*) FROM revdesk.protected_tables'), 'rows' ])
+{
+	my ($option, $expected, $database) = @$case;
+	$node->command_ok([ 'pg_dump', '-Fc', $option, 'app.docs', '-f', "$dir/$database", '-d', $node->connstr('source') ], "pg_dump $option");
+	$node->safe_psql('postgres', "CREATE DATABASE part_$database");
+	IPC::Run::run([ $node->installed_command('pg_restore'), '-d', $node->connstr("part_$database"), "$dir/$database" ], '2>', \my $said);
+	is($node->safe_psql("part_$database", 'SELECT NULLIF(count(*), 0) FROM revdesk.protected_tables'), $expected, "registered after $option");
+	is($said =~ /"app\.docs" does not exist/ ? 1 : 0, $expected eq '' ? 1 : 0, "$option: pg_restore says so");
+}
+
 # What a partial dump holds: no keys.
 my ($stdout, $stderr);
 $node->run_log([ 'pg_dump', '-n', 'app', '-d', $node->connstr('source') ], '>', \$stdout, '2>', \$stderr);

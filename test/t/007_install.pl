@@ -201,6 +201,13 @@ SQL
 	query_ok($node, $database, as_key('a0', 'SELECT count(*) FROM app.registrations'), '10', 'installed again: open to keys');
 }
 
+# Databases of other encodings.
+for my $encoding (qw(EUC_JP LATIN1 SQL_ASCII))
+{
+	$node->safe_psql('postgres', "CREATE DATABASE \"encoded_$encoding\" ENCODING '$encoding' LOCALE 'C' TEMPLATE template0");
+	is((query($node, "encoded_$encoding", 'SET client_min_messages = warning; CREATE EXTENSION revdesk_auth CASCADE', role => getpwuid $<))[1], '', "installed in $encoding");
+}
+
 # Databases of one cluster, with and without it.
 {
 	my ($with, $without) = (new_database(), new_database());

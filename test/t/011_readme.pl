@@ -39,7 +39,7 @@ for my $name (sort keys %names)
 }
 
 my %settings = map { $_ => 1 } $readme =~ /`(revdesk\.[a-z_]+)`/g;
-delete $settings{$_} for qw(revdesk.exempt_tables revdesk.api_keys revdesk.key_usage revdesk.audit_log);
+delete $settings{$_} for qw(revdesk.exempt_tables revdesk.protected_tables revdesk.api_keys revdesk.key_usage revdesk.audit_log);
 for my $name (sort keys %settings)
 {
 	my $exists = $node->safe_psql('postgres', "LOAD 'revdesk_auth'; SELECT count(*) FROM pg_settings WHERE name = '$name'");

@@ -88,6 +88,28 @@ for my $statement ("UPDATE revdesk.audit_log SET action = 'x'", 'DELETE FROM rev
 	($stderr) = (query($node, 'postgres', $statement =~ s/.*; //r))[1];
 	like($stderr, qr/permission denied/, "api: $statement");
 }
+# What nobody could see in the log is refused.
+for my $table (qw(tenants users memberships api_keys protected_tables))
+{
+	my (undef, undef, $stderr) = $node->psql('postgres', "\\set VERBOSITY verbose\nTRUNCATE revdesk.$table CASCADE");
+	like($stderr, qr/ERROR:  42501: TRUNCATE of revdesk\.\w+ is refused, since the audit log would not show it\nHINT:  Use DELETE\./, "superuser: TRUNCATE revdesk.$table");
+}
+is(logged(), '', 'and nothing is logged');
+
+# A table that is dropped has the name that it was protected by.
+sql('CREATE SCHEMA "Odd"; CREATE TABLE "Odd"."Calls" (id int, tenant_id uuid) PARTITION BY RANGE (id);
+     CREATE TABLE "Odd".first PARTITION OF "Odd"."Calls" DEFAULT; CREATE TYPE "Odd".kind AS (tenant_id uuid); CREATE TABLE app.typed OF "Odd".kind;
+     SELECT revdesk_protect(\'"Odd"."Calls"\'), revdesk_protect(\'app.typed\')');
+is(logged(), 'table.protected table.protected table.protected', 'protected');
+sql('DROP SCHEMA "Odd" CASCADE');
+is(sql("SELECT string_agg(concat_ws(' ', action, target, details->>'relation', details->>'root'), E'\\n' ORDER BY target COLLATE \"C\") FROM revdesk.audit_log WHERE id > $seen"),
+	qq{table.unprotected "Odd"."Calls" "Odd"."Calls" "Odd"."Calls"\ntable.unprotected "Odd".first "Odd".first "Odd"."Calls"\ntable.unprotected app.typed app.typed app.typed}, 'dropped, by name');
+is(sql("SELECT count(*) FROM revdesk.audit_log AS dropped WHERE id > $seen AND EXISTS (SELECT FROM revdesk.audit_log AS made WHERE made.action = 'table.protected' AND made.target = dropped.target)"),
+	'3', 'as it was protected');
+sql("INSERT INTO revdesk.protected_tables (relation, root, had_row_security, had_forced_row_security) VALUES (1, 1, false, false); DELETE FROM revdesk.protected_tables WHERE relation = 1");
+is(sql("SELECT target FROM revdesk.audit_log WHERE action = 'table.unprotected' ORDER BY id DESC LIMIT 1"), '1', 'a row that names no table, by its number');
+logged();
+
 sql('CREATE ROLE manager LOGIN; GRANT ALL ON revdesk.api_keys, revdesk.tenants TO manager');
 is((query($node, 'postgres', "UPDATE revdesk.tenants SET name = 'B!' WHERE name = 'B'", role => 'manager'))[1], '', 'a role that may change a table');
 is(logged(), 'tenant.changed', 'is logged');

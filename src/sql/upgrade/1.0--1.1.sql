@@ -32,30 +32,57 @@ CREATE INDEX audit_log_expired_idx ON revdesk.audit_log (logged_at) WHERE action
 DROP FUNCTION revdesk.audit_expiries();
 -- replace revdesk.audit_expiries
 -- replace revdesk.expire_audit
+-- And what it did not tell: dropped tables by their names, and TRUNCATE.
+-- replace revdesk.name_dropped
+-- replace revdesk.audit
+-- replace revdesk.refuse_truncate
+DO $$
+DECLARE
+  relation text;
+BEGIN
+  FOREACH relation IN ARRAY ARRAY['tenants', 'users', 'memberships', 'api_keys', 'protected_tables'] LOOP
+    EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON revdesk.%I '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION revdesk.refuse_truncate()', relation);
+  END LOOP;
+END
+$$;
 -- replace @extschema@.revdesk_key_risks
 
 -- Registry of protected tables: what others write there is not believed.
 ALTER POLICY owners ON revdesk.protected_tables
   USING (EXISTS (SELECT FROM pg_catalog.pg_class
-                 WHERE pg_class.oid = relation
+                 WHERE pg_class.oid IN (relation, root)
                    AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')))
   WITH CHECK (EXISTS (SELECT FROM pg_catalog.pg_class
                       WHERE pg_class.oid = relation
+                        AND relkind IN ('r', 'p') AND relpersistence <> 't'
                         AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE'))
               AND EXISTS (SELECT FROM pg_catalog.pg_class
                           WHERE pg_class.oid = root
+                            AND relkind IN ('r', 'p') AND relpersistence <> 't'
                             AND pg_catalog.pg_has_role(pg_class.relowner, 'USAGE')));
 COMMENT ON POLICY owners ON revdesk.protected_tables IS
-  'The owner of a table sees and changes its row, whose root must be theirs, too.';
+  'The owner of a table sees and changes its row, whose root must be theirs, too; the owner of the root sees and deletes it.';
 -- replace revdesk.protect_relation
 -- replace @extschema@.revdesk_protect
 -- replace revdesk.protect_detached
 
--- CREATE SCHEMA can create partitions, too.
+-- What the registry's reader cannot see is refused.
+-- replace revdesk.has_permit
+-- replace revdesk.registered_since
+-- replace revdesk.check_registered
+-- replace revdesk.protect_new_partitions
+
+-- CREATE SCHEMA can create partitions, too, and foreign tables are refused.
 DROP EVENT TRIGGER revdesk_protect_new_partitions;
 CREATE EVENT TRIGGER revdesk_protect_new_partitions
-  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
+  ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
   EXECUTE FUNCTION revdesk.protect_new_partitions();
+
+-- A table can be dropped with others of every kind.
+DROP EVENT TRIGGER revdesk_forget_dropped_tables;
+CREATE EVENT TRIGGER revdesk_forget_dropped_tables
+  ON sql_drop EXECUTE FUNCTION revdesk.forget_dropped_tables();
 
 -- Keys: what they may make, and for how long.
 -- replace @extschema@.revdesk_authenticate
