@@ -215,7 +215,11 @@ rda_usage_launcher_main(Datum arg)
 			next_flush = GetCurrentTimestamp();
 		}
 		if (RecoveryInProgress())
+		{
+			/* Not due here, or the wait would be none. */
+			next_flush = next_beat = 0;
 			continue;
+		}
 		beat_if_due();
 		if (is_due(&next_flush, rda_guc_flush_interval * 1000))
 			flush_all();

@@ -9,6 +9,7 @@ use lib $FindBin::RealBin;
 
 use Counting;
 use Fixture;
+use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -349,8 +350,26 @@ is(authenticate($standby, 'a0', 6), '', 'standby: accepted');
 like(authenticate($standby, 'a2', 2), qr/over its limit/, 'standby: limited');
 $standby->reload;
 is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk_usage('" . key_id('a0') . "')"), '6', 'standby: counted');
+$standby->append_conf('postgresql.conf', 'revdesk.flush_interval = 1');
 $standby->restart;
 is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk_usage('" . key_id('a0') . "')"), '6', 'standby: after a restart');
+
+# It has nothing to do there, not even when its configuration is read again.
+sub launcher_cpu
+{
+	my $launcher = $standby->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage launcher'");
+	my @stat = split ' ', slurp_file("/proc/$launcher/stat") =~ s/^.*\)//sr;
+	return ($stat[11] + $stat[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+sleep 2;
+for my $occasion ('after the interval', 'after a reload')
+{
+	my $before = launcher_cpu();
+	sleep 3;
+	my $used = launcher_cpu() - $before;
+	cmp_ok($used, '<', 0.3, "standby: the launcher sleeps $occasion");
+	$standby->reload;
+}
 $standby->promote;
 ok(flush_now($standby), 'attack P4: promoted: flushed');
 is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk.key_usage WHERE key_id = '" . key_id('a0') . "'"), '6', 'threat D10: promoted: written, once');
