@@ -327,10 +327,6 @@ flush_here(void)
 		CHECK_FOR_INTERRUPTS();
 	}
 	MemoryContextSwitchTo(old);
-	SPI_execute(psprintf("SELECT revdesk.audit_expiries(%d), revdesk.expire_usage(%d), revdesk.expire_audit(%d)",
-						 rda_guc_audit_retention, rda_guc_usage_retention,
-						 rda_guc_audit_retention),
-				false, 0);
 	SPI_finish();
 	PopActiveSnapshot();
 
@@ -338,6 +334,36 @@ flush_here(void)
 	CommitTransactionCommand();
 	rda_usage_end_flush(usages, count);
 	RESUME_INTERRUPTS();
+}
+
+/*
+ * Log what has expired, and delete what is old enough, in a transaction of its
+ * own: however long that takes, or if it fails, the counts are written.
+ */
+static void
+expire_here(void)
+{
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_execute(psprintf("SELECT revdesk.audit_expiries(%d), revdesk.expire_usage(%d), revdesk.expire_audit(%d)",
+						 rda_guc_audit_retention, rda_guc_usage_retention,
+						 rda_guc_audit_retention),
+				false, 0);
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/*
+ * Begin a transaction for one of these.  Returns false if there is no extension
+ * here to keep counts for; else there is as long as it lasts.
+ */
+static bool
+begin_here(MemoryContext context)
+{
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return rda_relations_hold();
 }
 
 /* What the database's or the server's configuration must not decide here. */
@@ -375,10 +401,14 @@ rda_usage_worker_main(Datum arg)
 	context = AllocSetContextCreate(TopMemoryContext, "revdesk_auth flush",
 									ALLOCSET_DEFAULT_SIZES);
 	pgstat_report_activity(STATE_RUNNING, "writing revdesk.key_usage");
-	StartTransactionCommand();
-	MemoryContextSwitchTo(context);
-	if (rda_relations_hold())
+	if (begin_here(context))
+	{
 		flush_here();
+		if (begin_here(context))
+			expire_here();
+		else
+			CommitTransactionCommand();
+	}
 	else
 	{
 		CommitTransactionCommand();

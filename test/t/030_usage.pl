@@ -139,6 +139,26 @@ is(counted($node, 'a0'), $after + 1, 'and counting goes on');
 $expected = $after + 1;
 flush_now($node);
 
+# What cannot be deleted now does not keep what is counted from being written.
+sql("INSERT INTO revdesk.key_usage (key_id, bucket) VALUES ('" . key_id('a0') . "', '2000-01-01')");
+my $expired = "FROM revdesk.key_usage WHERE bucket = '2000-01-01'";
+my $reader = Fixture::Session->new($node, 'postgres', 'postgres');
+is($reader->query("BEGIN; SELECT requests $expired FOR UPDATE"), '0', 'a row is held that is to be deleted');
+sql('ALTER SYSTEM SET revdesk.usage_retention = 60');
+authenticate($node, 'a0', 2);
+ok(flush_now($node), 'flushed meanwhile');
+$expected += 2;
+is(counted($node, 'a0'), $expected, 'and counted once');
+wait_until($node, 'postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage worker'");
+is(sql("SELECT count(*) $expired"), '1', 'the row is still there');
+$reader->query('COMMIT');
+$reader->quit;
+authenticate($node, 'a0');
+flush_now($node);
+$expected++;
+ok(wait_until($node, 'postgres', "SELECT count(*) = 0 $expired"), 'and deleted by the next flush');
+sql('ALTER SYSTEM RESET revdesk.usage_retention');
+
 # kill -9 of backends and of the workers.
 sub kill_backend
 {
