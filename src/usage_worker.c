@@ -396,6 +396,7 @@ rda_usage_worker_main(Datum arg)
 											  BGWORKER_BYPASS_ALLOWCONN);
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+	rda_unlimit_transactions();
 
 	/* What was read must outlive the transaction that writes it. */
 	context = AllocSetContextCreate(TopMemoryContext, "revdesk_auth flush",
