@@ -36,6 +36,9 @@
 #define HEX "0123456789abcdefABCDEF"
 #define BASE64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
 
+/* The longest form of a key is the hexadecimal one. */
+#define FORM_LEN (2 * RDA_TOKEN_LEN)
+
 /* So many digits after the prefix are part of a key and of no name. */
 #define CUT_DIGITS 8
 
@@ -148,12 +151,15 @@ mask_header(char *after)
 		blot(value, end - value);
 }
 
+/*
+ * Mask the secrets that begin before limit.
+ */
 static void
-mask_sign(char *text, const Sign *sign)
+mask_sign(char *text, const char *limit, const Sign *sign)
 {
 	Size		len = strlen(sign->text);
 
-	for (char *found = strstr(text, sign->text); found != NULL;
+	for (char *found = strstr(text, sign->text); found != NULL && found < limit;
 		 found = strstr(found + len, sign->text))
 	{
 		char	   *after = found + len;
@@ -181,7 +187,7 @@ static void
 mask_remainders(char *text)
 {
 	for (char *found = strstr(text, CUT); found != NULL;
-		 found = strstr(found + CUT_LEN, CUT))
+		 found = strstr(found + 1, CUT))
 	{
 		char	   *digits = found + CUT_LEN;
 
@@ -282,7 +288,8 @@ mask_constants(char *text)
 
 /*
  * Mask keys in which a node dump breaks its line, as those of utility statements
- * do from PostgreSQL 16 on.
+ * do from PostgreSQL 16 on.  Those that begin in the next line may be cut here;
+ * they are masked as all others.
  */
 static void
 mask_wrapped(char *text)
@@ -291,13 +298,15 @@ mask_wrapped(char *text)
 
 	for (char *eol = strchr(text, '\n'); eol != NULL; eol = strchr(next, '\n'))
 	{
-		char		joined[2 * RDA_TOKEN_LEN + 1];
-		char	   *places[2 * RDA_TOKEN_LEN];
+		char		joined[2 * FORM_LEN + 1];
+		char	   *places[2 * FORM_LEN];
+		char	   *limit;
 		Size		len = 0;
 		char	   *c = eol;
 
-		while (c > text && (Size) (eol - c) < RDA_TOKEN_LEN && !isspace((unsigned char) c[-1]))
+		while (c > text && (Size) (eol - c) < FORM_LEN && !isspace((unsigned char) c[-1]))
 			c--;
+		limit = joined + (eol - c);
 		next = eol + strspn(eol, " \t\n");
 		for (; *c != '\0' && len < lengthof(places); c++)
 		{
@@ -311,7 +320,7 @@ mask_wrapped(char *text)
 		joined[len] = '\0';
 
 		for (Size i = 0; i < lengthof(signs); i++)
-			mask_sign(joined, &signs[i]);
+			mask_sign(joined, limit, &signs[i]);
 		for (Size i = 0; i < len; i++)
 			*places[i] = joined[i];
 	}
@@ -328,7 +337,7 @@ rda_mask(char *text)
 	if (strstr(text, NODE_DUMP) != NULL)
 		mask_wrapped(text);
 	for (Size i = 0; i < lengthof(signs); i++)
-		mask_sign(text, &signs[i]);
+		mask_sign(text, text + strlen(text), &signs[i]);
 	mask_remainders(text);
 	mask_constants(text);
 }
