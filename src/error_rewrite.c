@@ -12,9 +12,13 @@
  * The hook runs while the failed transaction's context still stands.  It sees
  * only errors that go to the server log, as all do unless log_min_messages is
  * above ERROR.  The log gets the original text, as the DETAIL.
+ *
+ * Not in a parallel worker, whose errors are raised again by its leader: they may
+ * be caught there, by their SQLSTATE.
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "utils/memutils.h"
 
 #include "context.h"
@@ -48,7 +52,8 @@ rda_error_rewrite(ErrorData *edata)
 {
 	const RdaHttpError *error = NULL;
 
-	if (rda_guc_http_errors && edata->elevel == ERROR && rda_context_current() != NULL)
+	if (rda_guc_http_errors && edata->elevel == ERROR && !IsParallelWorker() &&
+		rda_context_current() != NULL)
 		error = http_error(edata);
 	if (error != NULL)
 	{

@@ -13,6 +13,9 @@
  * a key in full the last four digits remain, which is the hint that is stored
  * with it.
  *
+ * The time that it takes is linear in the text, whatever that is: callers choose
+ * what messages quote, and nothing can interrupt the logger.
+ *
  * Pure: no catalog access, no allocation, never raises.
  */
 #include "postgres.h"
@@ -26,8 +29,15 @@
 #define CONSTANT ":constvalue"
 #define NODE_DUMP ":stmt_len"
 
+/* The longest sign, and its bytes as decimal numbers without space. */
+#define SIGN_LEN 20
+#define DECIMAL_LEN (3 * SIGN_LEN)
+
 #define HEX "0123456789abcdefABCDEF"
 #define BASE64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
+
+/* The longest form of a key is the hexadecimal one. */
+#define FORM_LEN (2 * RDA_TOKEN_LEN)
 
 /* So many digits after the prefix are part of a key and of no name. */
 #define CUT_DIGITS 8
@@ -127,29 +137,29 @@ static void
 mask_header(char *after)
 {
 	char	   *value = after + strspn(after, " \t\r\n:");
-	Size		len;
-	Size		scheme;
+	char	   *end;
+	char	   *scheme_end;
 
 	if (value == after || *value != '"')
 		return;
 	value++;
-	len = strcspn(value, "\"'\n");
-	scheme = strcspn(value, " ");
-	if (scheme < len)
-	{
-		value += scheme + 1;
-		len -= scheme + 1;
-	}
-	if (!rda_token_is_valid(value, len))
-		blot(value, len);
+	end = value + strcspn(value, "\"'\n");
+	scheme_end = memchr(value, ' ', end - value);
+	if (scheme_end != NULL)
+		value = scheme_end + 1;
+	if (!rda_token_is_valid(value, end - value))
+		blot(value, end - value);
 }
 
+/*
+ * Mask the secrets that begin before limit.
+ */
 static void
-mask_sign(char *text, const Sign *sign)
+mask_sign(char *text, const char *limit, const Sign *sign)
 {
 	Size		len = strlen(sign->text);
 
-	for (char *found = strstr(text, sign->text); found != NULL;
+	for (char *found = strstr(text, sign->text); found != NULL && found < limit;
 		 found = strstr(found + len, sign->text))
 	{
 		char	   *after = found + len;
@@ -177,7 +187,7 @@ static void
 mask_remainders(char *text)
 {
 	for (char *found = strstr(text, CUT); found != NULL;
-		 found = strstr(found + CUT_LEN, CUT))
+		 found = strstr(found + 1, CUT))
 	{
 		char	   *digits = found + CUT_LEN;
 
@@ -197,36 +207,53 @@ mask_remainders(char *text)
 }
 
 /*
+ * The signs as they are in a list of bytes, without its space.
+ */
+static void
+spell_in_decimal(char decimals[][DECIMAL_LEN + 1])
+{
+	for (Size i = 0; i < lengthof(signs); i++)
+	{
+		char	   *end = decimals[i];
+
+		Assert(strlen(signs[i].text) <= SIGN_LEN);
+		for (const char *c = signs[i].text; *c != '\0'; c++)
+			end += sprintf(end, "%d", *c);
+	}
+}
+
+/*
  * Are the bytes of a sign among the decimal numbers in this text?  Space is
  * ignored: the dump breaks its lines where they are full, within numbers too.
  *
  * numbers: up to end.
  */
 static bool
-has_sign(const char *numbers, const char *end, const Sign *sign)
+has_sign(const char *numbers, const char *end, char decimals[][DECIMAL_LEN + 1])
 {
-	char		wanted[sizeof("255") * 32] = "";
+	char		packed[1024];
 	Size		len = 0;
 
-	Assert(strlen(sign->text) < 32);
-	for (const char *c = sign->text; *c != '\0'; c++)
-		len += sprintf(wanted + len, "%d", *c);
-
-	for (const char *start = numbers; start < end; start++)
+	while (numbers < end)
 	{
-		const char *here = start;
-		Size		matched = 0;
-
-		while (here < end && matched < len)
+		for (; numbers < end && len < sizeof(packed) - 1; numbers++)
 		{
-			if (*here == wanted[matched])
-				matched++;
-			else if (!isspace((unsigned char) *here))
-				break;
-			here++;
+			if (!isspace((unsigned char) *numbers))
+				packed[len++] = *numbers;
 		}
-		if (matched == len)
-			return true;
+		packed[len] = '\0';
+		for (Size i = 0; i < lengthof(signs); i++)
+		{
+			if (strstr(packed, decimals[i]) != NULL)
+				return true;
+		}
+
+		/* A sign may go on in the next piece. */
+		if (len > DECIMAL_LEN)
+		{
+			memmove(packed, packed + len - DECIMAL_LEN, DECIMAL_LEN);
+			len = DECIMAL_LEN;
+		}
 	}
 	return false;
 }
@@ -237,16 +264,21 @@ has_sign(const char *numbers, const char *end, const Sign *sign)
 static void
 mask_constants(char *text)
 {
-	for (char *found = strstr(text, CONSTANT); found != NULL;
-		 found = strstr(found + 1, CONSTANT))
-	{
-		char	   *numbers = found + strcspn(found, "[");
-		char	   *end = numbers + strcspn(numbers, "]");
-		bool		secret = false;
+	char		decimals[lengthof(signs)][DECIMAL_LEN + 1];
+	char	   *numbers;
+	char	   *end = text;
 
-		for (Size i = 0; i < lengthof(signs) && !secret; i++)
-			secret = has_sign(numbers, end, &signs[i]);
-		for (char *c = numbers; secret && c < end; c++)
+	spell_in_decimal(decimals);
+	for (char *found = strstr(text, CONSTANT); found != NULL;
+		 found = strstr(numbers, CONSTANT))
+	{
+		numbers = found + strcspn(found, "[");
+		if (numbers < end)
+			continue;			/* part of the one before */
+		end = numbers + strcspn(numbers, "]");
+		if (!has_sign(numbers, end, decimals))
+			continue;
+		for (char *c = numbers; c < end; c++)
 		{
 			if (isdigit((unsigned char) *c))
 				*c = '*';
@@ -256,24 +288,30 @@ mask_constants(char *text)
 
 /*
  * Mask keys in which a node dump breaks its line, as those of utility statements
- * do from PostgreSQL 16 on.
+ * do from PostgreSQL 16 on.  Those that begin in the next line may be cut here;
+ * they are masked as all others.
  */
 static void
 mask_wrapped(char *text)
 {
-	for (char *eol = strchr(text, '\n'); eol != NULL; eol = strchr(eol + 1, '\n'))
+	char	   *next;
+
+	for (char *eol = strchr(text, '\n'); eol != NULL; eol = strchr(next, '\n'))
 	{
-		char		joined[2 * RDA_TOKEN_LEN + 1];
-		char	   *places[2 * RDA_TOKEN_LEN];
+		char		joined[2 * FORM_LEN + 1];
+		char	   *places[2 * FORM_LEN];
+		char	   *limit;
 		Size		len = 0;
 		char	   *c = eol;
 
-		while (c > text && (Size) (eol - c) < RDA_TOKEN_LEN && !isspace((unsigned char) c[-1]))
+		while (c > text && (Size) (eol - c) < FORM_LEN && !isspace((unsigned char) c[-1]))
 			c--;
+		limit = joined + (eol - c);
+		next = eol + strspn(eol, " \t\n");
 		for (; *c != '\0' && len < lengthof(places); c++)
 		{
 			if (c == eol)
-				c += strspn(eol, " \t\n");
+				c = next;
 			if (*c == '\0' || isspace((unsigned char) *c))
 				break;
 			places[len] = c;
@@ -282,7 +320,7 @@ mask_wrapped(char *text)
 		joined[len] = '\0';
 
 		for (Size i = 0; i < lengthof(signs); i++)
-			mask_sign(joined, &signs[i]);
+			mask_sign(joined, limit, &signs[i]);
 		for (Size i = 0; i < len; i++)
 			*places[i] = joined[i];
 	}
@@ -299,7 +337,7 @@ rda_mask(char *text)
 	if (strstr(text, NODE_DUMP) != NULL)
 		mask_wrapped(text);
 	for (Size i = 0; i < lengthof(signs); i++)
-		mask_sign(text, &signs[i]);
+		mask_sign(text, text + strlen(text), &signs[i]);
 	mask_remainders(text);
 	mask_constants(text);
 }

@@ -167,6 +167,17 @@ rda_set_read_only(void)
 }
 
 /*
+ * Let the transactions of this process last: 17 has a setting that ends them.
+ */
+static inline void
+rda_unlimit_transactions(void)
+{
+#if PG_VERSION_NUM >= 170000
+	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+#endif
+}
+
+/*
  * Does an index return rows in its order when it is searched for an array in
  * this column?  Before 17 only in the first one, and where a support function
  * made the condition the planner does not find out, so then nobody must want

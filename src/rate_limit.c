@@ -3,7 +3,7 @@
  *		Rate limits and quotas over one atomic number each.
  *
  * Rates are held by the generic cell rate algorithm (ITU-T I.371): the number
- * is the time at which the bucket will be full again, in microseconds of a
+ * is the time at which the bucket will be full again, in nanoseconds of a
  * clock that nobody sets.  Quotas count in the day or month (UTC) that stands
  * in the upper bits of the number.  Both change by compare-and-swap alone: what
  * passes is exact however many backends take at once.
@@ -22,13 +22,22 @@
 #define COUNT_BITS 40
 #define COUNT_MASK ((UINT64CONST(1) << COUNT_BITS) - 1)
 
+#define NSECS_PER_USEC INT64CONST(1000)
+#define NSECS_PER_SEC (NSECS_PER_USEC * USECS_PER_SEC)
+
 static int64
 monotonic_now(void)
 {
 	instr_time	now;
 
 	INSTR_TIME_SET_CURRENT(now);
-	return (int64) INSTR_TIME_GET_MICROSEC(now);
+	return (int64) INSTR_TIME_GET_MICROSEC(now) * NSECS_PER_USEC;
+}
+
+static int64
+divide_up(int64 dividend, int64 divisor)
+{
+	return (dividend + divisor - 1) / divisor;
 }
 
 /*
@@ -54,10 +63,14 @@ current_window(bool monthly, int64 *left)
 	return (uint64) year * MONTHS_PER_YEAR + month;
 }
 
+/*
+ * The time that a request takes of the bucket.  Rounded up, since less would let
+ * more pass than the rate: of the highest, 1,000,000 a second, it is 1,000.
+ */
 static int64
 rate_interval(const RdaLimits *limits)
 {
-	return (int64) limits->rate_period * USECS_PER_SEC / limits->rate;
+	return divide_up(limits->rate_period * NSECS_PER_SEC, limits->rate);
 }
 
 /*
@@ -82,7 +95,7 @@ take_rate(RdaBucket *bucket, const RdaLimits *limits, RdaBudget *budget)
 	int64		next;
 
 	budget->limit = limits->burst;
-	budget->window = Max(capacity / USECS_PER_SEC, 1);
+	budget->window = Max(capacity / NSECS_PER_SEC, 1);
 	do
 	{
 		next = Min(Max((int64) old, now), now + capacity) + interval;
@@ -90,13 +103,13 @@ take_rate(RdaBucket *bucket, const RdaLimits *limits, RdaBudget *budget)
 		{
 			pull_back(bucket, old, now + capacity);
 			budget->exceeded = true;
-			budget->reset = (next - capacity - now + USECS_PER_SEC - 1) / USECS_PER_SEC;
+			budget->reset = divide_up(next - capacity - now, NSECS_PER_SEC);
 			return false;
 		}
 	} while (!pg_atomic_compare_exchange_u64(&bucket->arrival, &old, (uint64) next));
 
 	budget->remaining = (capacity - (next - now)) / interval;
-	budget->reset = (next - now + USECS_PER_SEC - 1) / USECS_PER_SEC;
+	budget->reset = divide_up(next - now, NSECS_PER_SEC);
 	return true;
 }
 
@@ -196,13 +209,13 @@ rda_bucket_is_idle(RdaBucket *bucket)
 void
 rda_bucket_save(RdaBucket *bucket, RdaSavedBucket *saved)
 {
-	saved->lead = Max((int64) pg_atomic_read_u64(&bucket->arrival) - monotonic_now(), 0);
+	saved->lead = Max(divide_up((int64) pg_atomic_read_u64(&bucket->arrival) - monotonic_now(), NSECS_PER_USEC), 0);
 	saved->quota = pg_atomic_read_u64(&bucket->quota);
 }
 
 void
 rda_bucket_restore(RdaBucket *bucket, const RdaSavedBucket *saved)
 {
-	pg_atomic_write_u64(&bucket->arrival, (uint64) (monotonic_now() + saved->lead));
+	pg_atomic_write_u64(&bucket->arrival, (uint64) (monotonic_now() + saved->lead * NSECS_PER_USEC));
 	pg_atomic_write_u64(&bucket->quota, saved->quota);
 }

@@ -48,7 +48,10 @@ rda_replay_lag_interval(void)
 void
 rda_replay_lag_beat(void)
 {
+	MemoryContext context = CurrentMemoryContext;
+
 	StartTransactionCommand();
 	(void) GetTopTransactionId();
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
 }

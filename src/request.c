@@ -231,7 +231,7 @@ check_path(Request *request)
 	for (found = strstr(request->path, RDA_TOKEN_PREFIX); found != NULL;
 		 found = strstr(found + 1, RDA_TOKEN_PREFIX))
 	{
-		if (strlen(found) >= RDA_TOKEN_LEN && rda_token_is_valid(found, RDA_TOKEN_LEN))
+		if (rda_token_is_valid(found, strnlen(found, RDA_TOKEN_LEN)))
 			refuse(request, &rda_http_invalid_request, "The path has a key in it.");
 	}
 }

@@ -16,8 +16,12 @@
 #include "mask.h"
 #include "statement.h"
 
-/* The text that was looked at last, of the message that began then. */
+/*
+ * The text that was looked at last, of the message that began then, and what it
+ * is a masked copy of, if it is one.
+ */
 static const char *seen_text = NULL;
+static const char *sent_text = NULL;
 static TimestampTz seen_at = 0;
 static RdaConcealed seen_as = RDA_NOTHING_TO_CONCEAL;
 
@@ -86,6 +90,7 @@ rda_statement_conceal(void)
 	else if (strcmp(copy, text) != 0)
 	{
 		seen_as = RDA_CONCEALED;
+		sent_text = text;
 		seen_text = debug_query_string = copy;
 		show(copy);
 	}
@@ -94,13 +99,15 @@ rda_statement_conceal(void)
 
 /*
  * A text without the keys in it: the same one if it has none, else a palloc'd
- * copy.
+ * copy.  The text of a message is not looked at again for each statement in it.
  */
 const char *
 rda_statement_masked(const char *text)
 {
 	char	   *copy;
 
+	if (seen_as == RDA_CONCEALED && text == sent_text)
+		return seen_text;
 	if (text == NULL || !rda_mask_is_due(text))
 		return text;
 	copy = pstrdup(text);

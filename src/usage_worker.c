@@ -8,7 +8,8 @@
  * write, one after the other, since a connection is to one database.  What
  * cannot be written now (a lock on the table, no free worker slot) stays
  * counted in memory for the next time.  On a standby all waits for promotion.
- * The launcher also commits for standbys to see (replay_lag.c).
+ * The launcher also commits for standbys to see (replay_lag.c), while it waits
+ * for a worker, too.
  *
  * Everything is taken off the counters right after its COMMIT, with interrupts
  * held, so nothing is written twice or lost but by a crash of the server.
@@ -108,28 +109,6 @@ database_exists(Oid database)
 }
 
 /*
- * Flush one database by a worker of its own, and wait for that.
- */
-static void
-flush_database(Oid database)
-{
-	BackgroundWorker worker;
-	BackgroundWorkerHandle *handle;
-
-	if (!database_exists(database))
-	{
-		rda_usage_forget(database);
-		return;
-	}
-	fill_worker(&worker, WORKER, WORKER_MAIN);
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_main_arg = ObjectIdGetDatum(database);
-	worker.bgw_notify_pid = MyProcPid;
-	if (RegisterDynamicBackgroundWorker(&worker, &handle))
-		(void) WaitForBackgroundWorkerShutdown(handle);
-}
-
-/*
  * Milliseconds until something that is done every so many milliseconds.
  */
 static long
@@ -166,6 +145,54 @@ beat_if_due(void)
 		rda_replay_lag_beat();
 }
 
+/*
+ * Wait for the latch, but not longer than until the next commit for standbys is
+ * due, nor than so many milliseconds; -1: however long.
+ */
+static void
+wait_for_latch(long pause)
+{
+	if (rda_replay_lag_interval() > 0)
+	{
+		long		beat = time_left(&next_beat, rda_replay_lag_interval());
+
+		pause = pause < 0 ? beat : Min(pause, beat);
+	}
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (pause < 0 ? 0 : WL_TIMEOUT),
+					 pause, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Flush one database by a worker of its own, and wait for that.
+ */
+static void
+flush_database(Oid database)
+{
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+	pid_t		pid;
+
+	if (!database_exists(database))
+	{
+		rda_usage_forget(database);
+		return;
+	}
+	fill_worker(&worker, WORKER, WORKER_MAIN);
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	worker.bgw_notify_pid = MyProcPid;
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+		return;
+	while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
+	{
+		wait_for_latch(-1);
+		beat_if_due();
+	}
+}
+
 static void
 flush_all(void)
 {
@@ -179,7 +206,6 @@ flush_all(void)
 	{
 		flush_database(lfirst_oid(cell));
 		CHECK_FOR_INTERRUPTS();
-		beat_if_due();
 	}
 	rda_usage_forget(InvalidOid);
 	MemoryContextSwitchTo(old);
@@ -200,14 +226,7 @@ rda_usage_launcher_main(Datum arg)
 
 	for (;;)
 	{
-		long		pause = time_left(&next_flush, rda_guc_flush_interval * 1000);
-
-		if (rda_replay_lag_interval() > 0)
-			pause = Min(pause, time_left(&next_beat, rda_replay_lag_interval()));
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 pause, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		wait_for_latch(time_left(&next_flush, rda_guc_flush_interval * 1000));
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
@@ -215,7 +234,11 @@ rda_usage_launcher_main(Datum arg)
 			next_flush = GetCurrentTimestamp();
 		}
 		if (RecoveryInProgress())
+		{
+			/* Not due here, or the wait would be none. */
+			next_flush = next_beat = 0;
 			continue;
+		}
 		beat_if_due();
 		if (is_due(&next_flush, rda_guc_flush_interval * 1000))
 			flush_all();
@@ -304,10 +327,6 @@ flush_here(void)
 		CHECK_FOR_INTERRUPTS();
 	}
 	MemoryContextSwitchTo(old);
-	SPI_execute(psprintf("SELECT revdesk.audit_expiries(%d), revdesk.expire_usage(%d), revdesk.expire_audit(%d)",
-						 rda_guc_audit_retention, rda_guc_usage_retention,
-						 rda_guc_audit_retention),
-				false, 0);
 	SPI_finish();
 	PopActiveSnapshot();
 
@@ -315,6 +334,36 @@ flush_here(void)
 	CommitTransactionCommand();
 	rda_usage_end_flush(usages, count);
 	RESUME_INTERRUPTS();
+}
+
+/*
+ * Log what has expired, and delete what is old enough, in a transaction of its
+ * own: however long that takes, or if it fails, the counts are written.
+ */
+static void
+expire_here(void)
+{
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_execute(psprintf("SELECT revdesk.audit_expiries(%d), revdesk.expire_usage(%d), revdesk.expire_audit(%d)",
+						 rda_guc_audit_retention, rda_guc_usage_retention,
+						 rda_guc_audit_retention),
+				false, 0);
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/*
+ * Begin a transaction for one of these.  Returns false if there is no extension
+ * here to keep counts for; else there is as long as it lasts.
+ */
+static bool
+begin_here(MemoryContext context)
+{
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return rda_relations_hold();
 }
 
 /* What the database's or the server's configuration must not decide here. */
@@ -347,15 +396,20 @@ rda_usage_worker_main(Datum arg)
 											  BGWORKER_BYPASS_ALLOWCONN);
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+	rda_unlimit_transactions();
 
 	/* What was read must outlive the transaction that writes it. */
 	context = AllocSetContextCreate(TopMemoryContext, "revdesk_auth flush",
 									ALLOCSET_DEFAULT_SIZES);
 	pgstat_report_activity(STATE_RUNNING, "writing revdesk.key_usage");
-	StartTransactionCommand();
-	MemoryContextSwitchTo(context);
-	if (rda_relations_hold())
+	if (begin_here(context))
+	{
 		flush_here();
+		if (begin_here(context))
+			expire_here();
+		else
+			CommitTransactionCommand();
+	}
 	else
 	{
 		CommitTransactionCommand();

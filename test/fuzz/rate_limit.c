@@ -136,7 +136,8 @@ count_taken(Run *run, const RdaBudget *budget)
 	run->taken++;
 	run->taken_in_window++;
 	if (limits->rate > 0)
-		REQUIRE(run->taken <= limits->burst + (clock_now - run->begin) / rate_interval(limits));
+		REQUIRE((int128) (run->taken - limits->burst) * limits->rate_period * USECS_PER_SEC <=
+				(int128) (clock_now - run->begin) * limits->rate);
 	if (limits->quota > 0)
 		REQUIRE(run->taken_in_window <= limits->quota);
 	REQUIRE(!budget->exceeded);

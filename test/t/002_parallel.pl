@@ -14,7 +14,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
-$node->append_conf('postgresql.conf', "max_worker_processes = 16\nmax_parallel_workers = 8");
+$node->append_conf('postgresql.conf', "max_worker_processes = 16\nmax_parallel_workers = 8\nrevdesk.http_errors = on");
 $node->start;
 install_extension($node, 'postgres');
 make_data($node, 'postgres', 2000);
@@ -35,6 +35,7 @@ my $serial = 'SET max_parallel_workers_per_gather = 0; SET jit = off;';
 my $parallel = 'SET max_parallel_workers_per_gather = 3; SET parallel_setup_cost = 0; '
   . 'SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET min_parallel_index_scan_size = 0; '
   . 'SET enable_indexonlyscan = off; SET enable_bitmapscan = off; SET jit = off;';
+my $forced = 'SET max_parallel_workers_per_gather = 1; SET jit = off; SET ' . force_parallel($node) . ' = on;';
 my $jit = 'SET jit = on; SET jit_above_cost = 0; SET jit_inline_above_cost = 0; SET jit_optimize_above_cost = 0;';
 
 # What a table shows: number, and a digest of all the rows.
@@ -50,7 +51,7 @@ my %ways = (
 	'parallel, by index' => "$parallel SET enable_seqscan = off;",
 	'parallel, no worker free' => "$parallel SET max_parallel_workers = 0;",
 	'parallel, one worker free' => "$parallel SET max_parallel_workers = 1;",
-	'forced parallel' => "$serial SET " . force_parallel($node) . " = on;",
+	'forced parallel' => $forced,
 	'serial, JIT' => "SET max_parallel_workers_per_gather = 0; $jit",
 	'parallel, JIT' => "$parallel $jit");
 
@@ -104,6 +105,24 @@ query_ok($node, 'postgres',
 	  . token('a0')
 	  . "') \\g /dev/null\nSELECT count(*) FROM app.docs; ROLLBACK TO s; SELECT count(*) FROM app.docs; COMMIT",
 	"6000\n0", 'after a rollback, parallel');
+
+# What a worker refuses reaches the leader as it is, where it can be caught; what
+# nobody catches is for HTTP.
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION app.refuse(integer) RETURNS integer LANGUAGE plpgsql PARALLEL SAFE AS
+  $$ BEGIN RAISE insufficient_privilege USING MESSAGE = 'refused'; END $$;
+SQL
+my $refuse = "app.refuse(amount) FROM app.docs";
+for my $case ([ 'serial', $serial ], [ 'in a worker', $forced ], [ 'in workers', "$parallel SET parallel_leader_participation = off;" ])
+{
+	my ($where, $kind) = @$case;
+	my (undef, $caught) = query($node, 'postgres',
+		$kind . as_key('a1', "DO \$\$ BEGIN PERFORM $refuse; EXCEPTION WHEN insufficient_privilege THEN RAISE NOTICE 'caught %', SQLERRM; END \$\$"));
+	like($caught, qr/NOTICE:  caught refused$/, "refused $where: caught");
+	my (undef, $uncaught) = query($node, 'postgres', "\\set VERBOSITY verbose\n" . $kind . as_key('a1', "SELECT $refuse"));
+	like($uncaught, qr/ERROR:  PGRST: .*"details":"refused"/, "refused $where: as HTTP");
+	like($uncaught, qr/CONTEXT:.*parallel worker/s, "refused $where: there") if $kind ne $serial;
+}
 
 # One generic plan, parallel, for one key after another.
 my $prepared = "$parallel SET plan_cache_mode = force_generic_plan; PREPARE q AS SELECT count(*) FROM app.docs;\n";

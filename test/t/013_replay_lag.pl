@@ -49,6 +49,24 @@ becomes($count, qr/^10$/, 'a standby that follows accepts keys');
 $primary->safe_psql('postgres', 'SELECT pg_sleep(6)');
 becomes($count, qr/^10$/, 'an idle primary is not lag');
 
+# A flush takes longer than the standby may lag.
+$primary->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(8); RETURN NULL; END';
+CREATE TRIGGER slow BEFORE INSERT ON revdesk.key_usage EXECUTE FUNCTION slow();
+SQL
+query_ok($primary, 'postgres', $count, '10', 'there is something to flush');
+$primary->reload;
+my $flushing = "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage worker' AND wait_event = 'PgSleep'";
+ok(wait_until($primary, 'postgres', $flushing), 'a flush takes long');
+my %answers;
+while ($primary->safe_psql('postgres', $flushing) eq 't')
+{
+	$answers{ join '', query($standby, 'postgres', $count) }++;
+	select undef, undef, undef, 0.1;
+}
+is_deeply([ keys %answers ], ['10'], 'a long flush is not lag');
+$primary->safe_psql('postgres', 'DROP TRIGGER slow ON revdesk.key_usage');
+
 # Replay stands still, as with a conflict or a slow disk, and a key is revoked.
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
 $primary->safe_psql('postgres', "SELECT revdesk_revoke_key('dddddddd-0000-0000-0000-0000000000a2')");

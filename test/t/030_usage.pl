@@ -9,6 +9,7 @@ use lib $FindBin::RealBin;
 
 use Counting;
 use Fixture;
+use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -137,6 +138,26 @@ authenticate($node, 'a0');
 is(counted($node, 'a0'), $after + 1, 'and counting goes on');
 $expected = $after + 1;
 flush_now($node);
+
+# What cannot be deleted now does not keep what is counted from being written.
+sql("INSERT INTO revdesk.key_usage (key_id, bucket) VALUES ('" . key_id('a0') . "', '2000-01-01')");
+my $expired = "FROM revdesk.key_usage WHERE bucket = '2000-01-01'";
+my $reader = Fixture::Session->new($node, 'postgres', 'postgres');
+is($reader->query("BEGIN; SELECT requests $expired FOR UPDATE"), '0', 'a row is held that is to be deleted');
+sql('ALTER SYSTEM SET revdesk.usage_retention = 60');
+authenticate($node, 'a0', 2);
+ok(flush_now($node), 'flushed meanwhile');
+$expected += 2;
+is(counted($node, 'a0'), $expected, 'and counted once');
+wait_until($node, 'postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage worker'");
+is(sql("SELECT count(*) $expired"), '1', 'the row is still there');
+$reader->query('COMMIT');
+$reader->quit;
+authenticate($node, 'a0');
+flush_now($node);
+$expected++;
+ok(wait_until($node, 'postgres', "SELECT count(*) = 0 $expired"), 'and deleted by the next flush');
+sql('ALTER SYSTEM RESET revdesk.usage_retention');
 
 # kill -9 of backends and of the workers.
 sub kill_backend
@@ -349,8 +370,26 @@ is(authenticate($standby, 'a0', 6), '', 'standby: accepted');
 like(authenticate($standby, 'a2', 2), qr/over its limit/, 'standby: limited');
 $standby->reload;
 is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk_usage('" . key_id('a0') . "')"), '6', 'standby: counted');
+$standby->append_conf('postgresql.conf', 'revdesk.flush_interval = 1');
 $standby->restart;
 is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk_usage('" . key_id('a0') . "')"), '6', 'standby: after a restart');
+
+# It has nothing to do there, not even when its configuration is read again.
+sub launcher_cpu
+{
+	my $launcher = $standby->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'revdesk_auth usage launcher'");
+	my @stat = split ' ', slurp_file("/proc/$launcher/stat") =~ s/^.*\)//sr;
+	return ($stat[11] + $stat[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+sleep 2;
+for my $occasion ('after the interval', 'after a reload')
+{
+	my $before = launcher_cpu();
+	sleep 3;
+	my $used = launcher_cpu() - $before;
+	cmp_ok($used, '<', 0.3, "standby: the launcher sleeps $occasion");
+	$standby->reload;
+}
 $standby->promote;
 ok(flush_now($standby), 'attack P4: promoted: flushed');
 is($standby->safe_psql('postgres', "SELECT sum(requests) FROM revdesk.key_usage WHERE key_id = '" . key_id('a0') . "'"), '6', 'threat D10: promoted: written, once');

@@ -162,6 +162,7 @@ my %statements = (
 	'an array' => q[SELECT '{KEY'::text[]],
 	'a message' => q{DO $$ BEGIN RAISE LOG 'key %', 'KEY' USING DETAIL = 'd KEY', HINT = 'h KEY'; END $$},
 	'a node dump that breaks the line' => q{DO $$ DECLARE k text := 'KEY'; BEGIN RAISE LOG E':stmt_len 0 %\n         %', left(k, 20), right(k, 20); RAISE LOG E':stmt_len 0 x%\n\t%', left(k, 5), right(k, 35); END $$},
+	'a node dump with a key behind the break' => q{DO $$ BEGIN RAISE LOG E':stmt_len 0\n%(%)', repeat(',', 60), 'KEY'; END $$},
 	'a comment' => q{/* KEY */ SELECT 1 -- KEY},
 	'a name' => q{SELECT 1 AS "KEY"},
 );
