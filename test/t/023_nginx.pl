@@ -28,6 +28,8 @@ is(system($nginx, '-t', '-q', '-p', $prefix, '-e', 'error.log', '-c', $configura
 my $node = Desk->new_server('nginx');
 $node->safe_psql('postgres', join ' ', map({ "INSERT INTO api.calls (caller, tenant_id) VALUES ('of $_', '" . Desk::id($_) . "');" }
       sort keys %Desk::umbrella_of), "INSERT INTO api.calls (caller, owner_id) VALUES ('of ulla', '" . Desk::id('ulla') . "')");
+$node->safe_psql('postgres', Desk::key_sql($_->[0], 'organization', 'alpha', undef, 'read', allowed_networks => $_->[1]))
+  for [ 'near', '{127.0.0.1/32}' ], [ 'far', '{10.9.8.7/32}' ];
 my ($backend_port, $backend) = NodeServer::start($node);
 
 # A server that answers with what it got, to see what nginx passes on.
@@ -143,6 +145,16 @@ for my $case (
   my $answer = ask('GET', $calls, $headers);
   is("$answer->{status} " . ($json->decode($answer->{body})->{code} // ''), "401 $code", "credentials: $name");
   like($answer->{headers}{'www-authenticate'} // '', qr/^Bearer realm="revdesk"/, "credentials: $name: challenge");
+}
+
+# The client's address is the one that nginx sees.
+my ($seen) = passed({ 'X-Forwarded-For' => '10.9.8.7' });
+is($seen->{headers}{'x-forwarded-for'}, '127.0.0.1', "a client's own X-Forwarded-For is not passed on");
+for my $case ([ 'near', 'alpha alpha1 alpha2' ], [ 'far', '401' ])
+{
+  my ($name, $expected) = @$case;
+  is(callers(ask('GET', $calls, { Authorization => 'Bearer ' . Desk::token($name), 'X-Forwarded-For' => '10.9.8.7' })), $expected,
+    "allowed networks: $name");
 }
 
 # Addresses.
