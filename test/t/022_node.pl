@@ -29,6 +29,8 @@ $node->safe_psql('postgres', q{
       PERFORM count(*) FROM api.calls;
       RAISE 'failed: %', reason;
     END $$;
+  CREATE FUNCTION api.terminate() RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER
+    AS 'SELECT pg_terminate_backend(pg_backend_pid())';
   GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA api TO api_user;
 });
 
@@ -109,12 +111,23 @@ push @callers,
 # Refused before the database is asked.
 my $forged = describe('forged session', bearer(HttpClient::jwt({ sub => 'ulla', exp => int(time) + 3600 }, 'guessed')), 401);
 
-my ($port, $server) = NodeServer::start($node);
+my ($port, $server, $log) = NodeServer::start($node);
 
 is(HttpClient::request($port, 'GET', '/calls', $forged->{headers})->{status}, 401, 'a session with a forged signature');
 is(HttpClient::request($port, 'GET', '/calls', session('ulla', exp => int(time) - 1))->{status}, 401, 'a session that has ended');
 is(HttpClient::request($port, 'GET', '/calls?x=' . Desk::token('alpha_read'), bearer(Desk::token('alpha_read')))->{status}, 400,
   'a key in the query string');
+
+# The server answers whatever a function does to its request, and goes on.
+for my $case (
+  [ 'a connection that ends', 'terminate', {}, qr/connection: Connection terminated unexpectedly/ ])
+{
+  my ($name, $function, $arguments, $logged) = @$case;
+  my $from = -s $log;
+  is(HttpClient::request($port, 'POST', "/rpc/$function", bearer(Desk::token('alpha_write')), $arguments)->{status}, 500, $name);
+  is(HttpClient::request($port, 'GET', '/account', bearer(Desk::token('alpha_write')))->{status}, 200, "$name: the server goes on");
+  like(slurp_file($log, $from), $logged, "$name: logged");
+}
 
 my $plan = PostgreSQL::Test::Utils::tempdir() . '/plan.json';
 append_to_file($plan, $json->encode({
