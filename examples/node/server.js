@@ -65,29 +65,33 @@ async function answer(schema, incoming, isGone) {
   return { status, headers: parseHeaders(row.headers), body: row.body };
 }
 
+function send(incoming, outgoing, { status, headers, body }) {
+  const id = incoming.headers['x-request-id'];
+  outgoing.writeHead(status, {
+    ...(HARMLESS_ID.test(id ?? '') && { 'X-Request-Id': id }),
+    ...headers,
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+  });
+  outgoing.end(body);
+}
+
 async function serve(schema, incoming, outgoing) {
-  let result;
   try {
-    result = await answer(schema, incoming, () => outgoing.destroyed);
+    send(incoming, outgoing, await answer(schema, incoming, () => outgoing.destroyed));
   } catch (error) {
     // Not worth a line in the log if the client has left.
-    result = outgoing.destroyed ? undefined : answerTo(error);
+    if (!outgoing.destroyed) {
+      send(incoming, outgoing, answerTo(error));
+    }
   }
-  if (outgoing.destroyed) {
-    return;
-  }
-  const id = incoming.headers['x-request-id'];
-  outgoing.writeHead(result.status, {
-    ...(HARMLESS_ID.test(id ?? '') && { 'X-Request-Id': id }),
-    ...result.headers,
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': Buffer.byteLength(result.body),
-  });
-  outgoing.end(result.body);
 }
 
 const schema = await readSchema(pool);
-const server = createServer((incoming, outgoing) => serve(schema, incoming, outgoing));
+const server = createServer((incoming, outgoing) => {
+  // An error that makes no answer, with a status or a header that HTTP does not have, is one of this server's.
+  serve(schema, incoming, outgoing).catch((error) => send(incoming, outgoing, answerTo(error)));
+});
 server.requestTimeout = 30_000;
 
 // Loopback only: put a proxy with TLS in front (../postgrest/nginx.conf).

@@ -31,6 +31,12 @@ $node->safe_psql('postgres', q{
     END $$;
   CREATE FUNCTION api.terminate() RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER
     AS 'SELECT pg_terminate_backend(pg_backend_pid())';
+  CREATE FUNCTION api.answer_with(status_and_headers text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+      RAISE 'refused' USING ERRCODE = 'PGRST', DETAIL = status_and_headers;
+    END $$;
+  CREATE FUNCTION api.set_headers(headers text) RETURNS text LANGUAGE sql VOLATILE
+    AS $$SELECT set_config('response.headers', headers, true)$$;
   GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA api TO api_user;
 });
 
@@ -120,7 +126,11 @@ is(HttpClient::request($port, 'GET', '/calls?x=' . Desk::token('alpha_read'), be
 
 # The server answers whatever a function does to its request, and goes on.
 for my $case (
-  [ 'a connection that ends', 'terminate', {}, qr/connection: Connection terminated unexpectedly/ ])
+  [ 'a connection that ends', 'terminate', {}, qr/connection: Connection terminated unexpectedly/ ],
+  [ 'an answer that is no JSON', 'answer_with', { status_and_headers => 'x' }, qr/error: .*JSON/ ],
+  [ 'a status that is none', 'answer_with', { status_and_headers => '{"status":42,"headers":{}}' }, qr/ERR_HTTP_INVALID_STATUS_CODE/ ],
+  [ 'a header of two lines', 'answer_with', { status_and_headers => '{"status":400,"headers":{"X":"a\nb"}}' }, qr/ERR_INVALID_CHAR/ ],
+  [ 'a header of two lines, in a success', 'set_headers', { headers => '[{"X":"a\nb"}]' }, qr/ERR_INVALID_CHAR/ ])
 {
   my ($name, $function, $arguments, $logged) = @$case;
   my $from = -s $log;
