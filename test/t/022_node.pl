@@ -123,6 +123,8 @@ is(HttpClient::request($port, 'GET', '/calls', $forged->{headers})->{status}, 40
 is(HttpClient::request($port, 'GET', '/calls', session('ulla', exp => int(time) - 1))->{status}, 401, 'a session that has ended');
 is(HttpClient::request($port, 'GET', '/calls?x=' . Desk::token('alpha_read'), bearer(Desk::token('alpha_read')))->{status}, 400,
   'a key in the query string');
+is(HttpClient::request($port, 'GET', '/calls', { %{ bearer(Desk::token('alpha_read')) }, 'X-Request-Id' => $_ })->{headers}{'x-request-id'}, undef,
+  'a key as the request id is not sent back') for Desk::token('alpha_read'), uc Desk::token('alpha_read'), 'x:' . Desk::token('alpha_read');
 
 # The server answers whatever a function does to its request, and goes on.
 for my $case (

@@ -210,12 +210,14 @@ for my $case (
   $answer = ask('GET', $path, $with);
   like($answer->{headers}{'x-request-id'} // '', qr/^[0-9a-f]{32}$/, "request id with $status, made here");
 }
-for my $id ('a b', 'a"b', '<script>', 'a\\b', 'x' x 129, 'a;b', 'a,b')
+for my $id ('a b', 'a"b', '<script>', 'a\\b', 'x' x 129, 'a;b', 'a,b', $alpha1, uc $alpha1, "x:$alpha1")
 {
   my ($got, $answer) = passed({ 'X-Request-Id' => $id });
   like($answer->{headers}{'x-request-id'}, qr/^[0-9a-f]{32}$/, 'a request id that is not harmless is replaced');
   is($got->{headers}{'x-request-id'}, $answer->{headers}{'x-request-id'}, 'and so it arrives');
 }
+# Into the log that is looked at below.
+ask('GET', $calls, { 'X-Request-Id' => $alpha1 });
 
 # What nginx takes out.
 for my $case (
