@@ -121,6 +121,7 @@ my ($port, $server, $log) = NodeServer::start($node);
 
 is(HttpClient::request($port, 'GET', '/calls', $forged->{headers})->{status}, 401, 'a session with a forged signature');
 is(HttpClient::request($port, 'GET', '/calls', session('ulla', exp => int(time) - 1))->{status}, 401, 'a session that has ended');
+is(HttpClient::request($port, 'GET', '/calls', bearer('bnVsbA.e30.x'))->{status}, 401, 'a session whose header is null');
 is(HttpClient::request($port, 'GET', '/calls?x=' . Desk::token('alpha_read'), bearer(Desk::token('alpha_read')))->{status}, 400,
   'a key in the query string');
 is(HttpClient::request($port, 'GET', '/calls', { %{ bearer(Desk::token('alpha_read')) }, 'X-Request-Id' => $_ })->{headers}{'x-request-id'}, undef,
