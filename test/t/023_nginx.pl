@@ -8,6 +8,7 @@ use FindBin;
 use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 use lib "$FindBin::RealBin/lib";
 use Desk;
@@ -35,11 +36,14 @@ my ($backend_port, $backend) = NodeServer::start($node);
 # A server that answers with what it got, to see what nginx passes on.
 my $mirror_port = PostgreSQL::Test::Cluster::get_free_port();
 my $mirror = HttpClient::start_server($mirror_port, NodeServer::require_program('node'), '-e', q{
-  require('node:http').createServer((incoming, outgoing) => {
+  const server = require('node:http').createServer((incoming, outgoing) => {
     outgoing.setHeader('X-Request-Id', 'of the backend');
     outgoing.setHeader('Access-Control-Allow-Origin', '*');
-    outgoing.end(JSON.stringify({ url: incoming.url, headers: incoming.headers }));
-  }).listen(Number(process.argv[1]), '127.0.0.1');
+    server.getConnections((_, connections) =>
+      outgoing.end(JSON.stringify({ url: incoming.url, headers: incoming.headers, connections })));
+  });
+  server.keepAliveTimeout = 60_000;
+  server.listen(Number(process.argv[1]), '127.0.0.1');
 }, $mirror_port);
 
 # start_nginx(port of the server behind it): its port and its folder.
@@ -235,6 +239,18 @@ my ($got, $answer) = passed({ Origin => 'https://evil.example', Cookie => 'a=b' 
 is_deeply([ @{ $got->{headers} }{qw(origin cookie)} ], [ undef, undef ], 'no Origin and no Cookie arrive');
 ok(!grep({ /^access-control/ } keys %{ $answer->{headers} }), 'CORS is off');
 is($answer->{headers}{'x-request-id'} =~ /^[0-9a-f]{32}$/ ? 1 : 0, 1, "the backend's own request id does not come on top");
+
+# Node.js closes idle connections after 5 seconds: nginx is to be the first, so
+# that no request goes to one that is being closed.
+sub connections
+{
+  my ($body) = HttpClient::raw($mirror_port, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") =~ /(\{.*\})/;
+  return $json->decode($body)->{connections} - 1;
+}
+passed({});
+cmp_ok(connections(), '>', 0, 'a connection is kept for the next request');
+sleep 4.7;
+is(connections(), 0, 'but less than 5 seconds');
 
 # The server behind it is gone.
 HttpClient::stop_server($mirror);
