@@ -191,19 +191,26 @@ rda_http_raise_limit(const RdaBudget *budget, const char *request_id,
 /*
  * Have PostgREST send one more header with a successful response.
  *
- * Appends to the JSON array in response.headers, if there is one.
+ * Appends to the JSON array of objects in response.headers, if there is one.
  */
 static void
 add_header(const char *name, const char *value)
 {
 	const char *old = GetConfigOption("response.headers", true, false);
+	int			length = old ? strlen(old) : 0;
 	StringInfoData headers;
 
+	/* Up to its last object, or to the opening bracket. */
+	while (length > 0 && strchr(" \t\n\r]", old[length - 1]) != NULL)
+		length--;
+
 	initStringInfo(&headers);
-	if (old == NULL || *old == '\0')
+	if (length == 0)
 		appendStringInfoChar(&headers, '[');
 	else
-		appendStringInfo(&headers, "%.*s,", (int) strlen(old) - 1, old);
+		appendBinaryStringInfo(&headers, old, length);
+	if (headers.data[headers.len - 1] != '[')
+		appendStringInfoChar(&headers, ',');
 	appendStringInfoChar(&headers, '{');
 	append_member(&headers, name, value);
 	appendStringInfoString(&headers, "}]");

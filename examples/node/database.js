@@ -9,8 +9,10 @@ export const pool = new pg.Pool({
   connectionTimeoutMillis: 10_000,
 });
 
-// A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
-pool.on('error', (error) => console.error(`idle connection: ${error.message}`));
+// A connection that breaks is replaced by the pool; without listeners it would end the process.
+pool.on('connect', (client) => client.on('error', (error) => console.error(`connection: ${error.message}`)));
+// Of idle ones the pool tells once more.
+pool.on('error', () => {});
 
 // The settings that revdesk_authenticate() reads. They are local to the transaction.
 const SETTINGS = `

@@ -11,7 +11,7 @@ import { readSchema, route } from './routes.js';
 import { claimsOf } from './session.js';
 
 const MAX_BODY = 1024 * 1024;
-const HARMLESS_ID = /^[0-9A-Za-z._:-]{1,128}$/;
+const HARMLESS_ID = /^(?!.*revdesk_)[0-9a-z._:-]{1,128}$/i;
 const KEY = /revdesk_[0-9a-f]/i;
 
 async function readJson(incoming) {
@@ -34,6 +34,12 @@ async function readJson(incoming) {
   }
 }
 
+/** The client's id of the request; undefined without one that may be logged and sent back. */
+function requestId(incoming) {
+  const id = incoming.headers['x-request-id'];
+  return HARMLESS_ID.test(id ?? '') ? id : undefined;
+}
+
 async function readRequest(incoming) {
   // Slices, not new URL(): a request's target may be no valid URL.
   const [path, ...query] = incoming.url.split('?');
@@ -46,7 +52,7 @@ async function readRequest(incoming) {
     method: incoming.method,
     path,
     query: new URLSearchParams(text),
-    headers,
+    headers: { ...headers, 'x-request-id': requestId(incoming) },
     claims: claimsOf(headers),
     body: await readJson(incoming),
     readOnly: incoming.method === 'GET',
@@ -65,29 +71,33 @@ async function answer(schema, incoming, isGone) {
   return { status, headers: parseHeaders(row.headers), body: row.body };
 }
 
+function send(incoming, outgoing, { status, headers, body }) {
+  const id = requestId(incoming);
+  outgoing.writeHead(status, {
+    ...(id && { 'X-Request-Id': id }),
+    ...headers,
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+  });
+  outgoing.end(body);
+}
+
 async function serve(schema, incoming, outgoing) {
-  let result;
   try {
-    result = await answer(schema, incoming, () => outgoing.destroyed);
+    send(incoming, outgoing, await answer(schema, incoming, () => outgoing.destroyed));
   } catch (error) {
     // Not worth a line in the log if the client has left.
-    result = outgoing.destroyed ? undefined : answerTo(error);
+    if (!outgoing.destroyed) {
+      send(incoming, outgoing, answerTo(error));
+    }
   }
-  if (outgoing.destroyed) {
-    return;
-  }
-  const id = incoming.headers['x-request-id'];
-  outgoing.writeHead(result.status, {
-    ...(HARMLESS_ID.test(id ?? '') && { 'X-Request-Id': id }),
-    ...result.headers,
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': Buffer.byteLength(result.body),
-  });
-  outgoing.end(result.body);
 }
 
 const schema = await readSchema(pool);
-const server = createServer((incoming, outgoing) => serve(schema, incoming, outgoing));
+const server = createServer((incoming, outgoing) => {
+  // An error that makes no answer, with a status or a header that HTTP does not have, is one of this server's.
+  serve(schema, incoming, outgoing).catch((error) => send(incoming, outgoing, answerTo(error)));
+});
 server.requestTimeout = 30_000;
 
 // Loopback only: put a proxy with TLS in front (../postgrest/nginx.conf).

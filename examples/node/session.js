@@ -27,7 +27,7 @@ function verify(token, secret) {
   // The algorithm is this server's choice, never the token's.
   const expected = createHmac('sha256', secret).update(`${header}.${payload}`).digest();
   const given = Buffer.from(signature, 'base64url');
-  if (decode(header).alg !== 'HS256' || given.length !== expected.length || !timingSafeEqual(given, expected)) {
+  if (decode(header)?.alg !== 'HS256' || given.length !== expected.length || !timingSafeEqual(given, expected)) {
     throw rejected();
   }
   const claims = decode(payload);

@@ -30,6 +30,11 @@ ALTER ROLE authenticator SET revdesk.http_errors = on;
 -- to PostgREST.  Leave this line out if there are no sessions.
 ALTER ROLE authenticator SET revdesk.session_roles = authenticator;
 
+-- nginx.conf puts the client's address into X-Forwarded-For; keys' networks, the
+-- brake and the audit log go by it.  It must be 0 where no proxy does that: what
+-- clients send would be believed.
+ALTER ROLE authenticator SET revdesk.trusted_proxies = 1;
+
 -- A request that takes long holds a connection of the pool.
 ALTER ROLE authenticator SET statement_timeout = '10s';
 ALTER ROLE authenticator SET idle_in_transaction_session_timeout = '10s';

@@ -207,7 +207,7 @@ UNION ALL
 SELECT 'PROXY_ADDRESS', 'revdesk.trusted_proxies',
        format('%s keys were used in the last day, all from %s: this may be a proxy, and allowed networks and the brake then go by its address',
               count(DISTINCT key_id), min(last_address)),
-       '-- set revdesk.trusted_proxies to the number of proxies in front'
+       '-- set revdesk.trusted_proxies to the number of proxies in front that append to (or set) X-Forwarded-For'
 FROM revdesk.key_usage
 WHERE bucket > now() - interval '1 day' AND last_address IS NOT NULL AND revdesk.setting('trusted_proxies') = '0'
 HAVING count(DISTINCT key_id) >= 10 AND count(DISTINCT last_address) = 1;

@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/desk.psql
-SELECT plan(54);
+SELECT plan(59);
 \ir setup/request.psql
 
 -- "All API requests require a Bearer token in the Authorization header."
@@ -71,6 +71,14 @@ SELECT unalike(
   test.request_error(jsonb_build_object('authorization', 'Bearer ' || test.token('A2')), '/' || test.token('A1')), '%' || substr(test.token(key), 9) || '%',
   'attack L2: no refusal quotes a key: ' || key)
 FROM (VALUES ('A1'), ('A2')) AS keys (key);
+
+-- What is sent with a success goes behind what is there.
+SELECT is(
+  test.request(jsonb_build_object('x-api-key', test.token('A1'), 'x-request-id', '1'), NULL, '/calls', $$SELECT current_setting('response.headers')::jsonb$$),
+  expected || '{"X-Request-Id": "1"}]', 'headers after ' || to_json(before))
+FROM (VALUES ('', '['), ('[]', '['), (E' [ ]\n', '['), ('[{"X-A": "[]"}]', '[{"X-A": "[]"}, '), (E'[{"X-A": "]"} ] \n', '[{"X-A": "]"}, ')) AS cases (before, expected),
+  set_config('response.headers', before, true);
+SELECT set_config('response.headers', '', true) \g /dev/null
 
 -- Public paths need none, and get no context.
 SET LOCAL revdesk.public_paths = '/, /health';

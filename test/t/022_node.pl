@@ -29,6 +29,14 @@ $node->safe_psql('postgres', q{
       PERFORM count(*) FROM api.calls;
       RAISE 'failed: %', reason;
     END $$;
+  CREATE FUNCTION api.terminate() RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER
+    AS 'SELECT pg_terminate_backend(pg_backend_pid())';
+  CREATE FUNCTION api.answer_with(status_and_headers text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+      RAISE 'refused' USING ERRCODE = 'PGRST', DETAIL = status_and_headers;
+    END $$;
+  CREATE FUNCTION api.set_headers(headers text) RETURNS text LANGUAGE sql VOLATILE
+    AS $$SELECT set_config('response.headers', headers, true)$$;
   GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA api TO api_user;
 });
 
@@ -109,12 +117,30 @@ push @callers,
 # Refused before the database is asked.
 my $forged = describe('forged session', bearer(HttpClient::jwt({ sub => 'ulla', exp => int(time) + 3600 }, 'guessed')), 401);
 
-my ($port, $server) = NodeServer::start($node);
+my ($port, $server, $log) = NodeServer::start($node);
 
 is(HttpClient::request($port, 'GET', '/calls', $forged->{headers})->{status}, 401, 'a session with a forged signature');
 is(HttpClient::request($port, 'GET', '/calls', session('ulla', exp => int(time) - 1))->{status}, 401, 'a session that has ended');
+is(HttpClient::request($port, 'GET', '/calls', bearer('bnVsbA.e30.x'))->{status}, 401, 'a session whose header is null');
 is(HttpClient::request($port, 'GET', '/calls?x=' . Desk::token('alpha_read'), bearer(Desk::token('alpha_read')))->{status}, 400,
   'a key in the query string');
+is(HttpClient::request($port, 'GET', '/calls', { %{ bearer(Desk::token('alpha_read')) }, 'X-Request-Id' => $_ })->{headers}{'x-request-id'}, undef,
+  'a key as the request id is not sent back') for Desk::token('alpha_read'), uc Desk::token('alpha_read'), 'x:' . Desk::token('alpha_read');
+
+# The server answers whatever a function does to its request, and goes on.
+for my $case (
+  [ 'a connection that ends', 'terminate', {}, qr/connection: Connection terminated unexpectedly/ ],
+  [ 'an answer that is no JSON', 'answer_with', { status_and_headers => 'x' }, qr/error: .*JSON/ ],
+  [ 'a status that is none', 'answer_with', { status_and_headers => '{"status":42,"headers":{}}' }, qr/ERR_HTTP_INVALID_STATUS_CODE/ ],
+  [ 'a header of two lines', 'answer_with', { status_and_headers => '{"status":400,"headers":{"X":"a\nb"}}' }, qr/ERR_INVALID_CHAR/ ],
+  [ 'a header of two lines, in a success', 'set_headers', { headers => '[{"X":"a\nb"}]' }, qr/ERR_INVALID_CHAR/ ])
+{
+  my ($name, $function, $arguments, $logged) = @$case;
+  my $from = -s $log;
+  is(HttpClient::request($port, 'POST', "/rpc/$function", bearer(Desk::token('alpha_write')), $arguments)->{status}, 500, $name);
+  is(HttpClient::request($port, 'GET', '/account', bearer(Desk::token('alpha_write')))->{status}, 200, "$name: the server goes on");
+  like(slurp_file($log, $from), $logged, "$name: logged");
+}
 
 my $plan = PostgreSQL::Test::Utils::tempdir() . '/plan.json';
 append_to_file($plan, $json->encode({

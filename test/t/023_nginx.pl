@@ -8,6 +8,7 @@ use FindBin;
 use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 use lib "$FindBin::RealBin/lib";
 use Desk;
@@ -28,16 +29,21 @@ is(system($nginx, '-t', '-q', '-p', $prefix, '-e', 'error.log', '-c', $configura
 my $node = Desk->new_server('nginx');
 $node->safe_psql('postgres', join ' ', map({ "INSERT INTO api.calls (caller, tenant_id) VALUES ('of $_', '" . Desk::id($_) . "');" }
       sort keys %Desk::umbrella_of), "INSERT INTO api.calls (caller, owner_id) VALUES ('of ulla', '" . Desk::id('ulla') . "')");
+$node->safe_psql('postgres', Desk::key_sql($_->[0], 'organization', 'alpha', undef, 'read', allowed_networks => $_->[1]))
+  for [ 'near', '{127.0.0.1/32}' ], [ 'far', '{10.9.8.7/32}' ];
 my ($backend_port, $backend) = NodeServer::start($node);
 
 # A server that answers with what it got, to see what nginx passes on.
 my $mirror_port = PostgreSQL::Test::Cluster::get_free_port();
 my $mirror = HttpClient::start_server($mirror_port, NodeServer::require_program('node'), '-e', q{
-  require('node:http').createServer((incoming, outgoing) => {
+  const server = require('node:http').createServer((incoming, outgoing) => {
     outgoing.setHeader('X-Request-Id', 'of the backend');
     outgoing.setHeader('Access-Control-Allow-Origin', '*');
-    outgoing.end(JSON.stringify({ url: incoming.url, headers: incoming.headers }));
-  }).listen(Number(process.argv[1]), '127.0.0.1');
+    server.getConnections((_, connections) =>
+      outgoing.end(JSON.stringify({ url: incoming.url, headers: incoming.headers, connections })));
+  });
+  server.keepAliveTimeout = 60_000;
+  server.listen(Number(process.argv[1]), '127.0.0.1');
 }, $mirror_port);
 
 # start_nginx(port of the server behind it): its port and its folder.
@@ -145,6 +151,16 @@ for my $case (
   like($answer->{headers}{'www-authenticate'} // '', qr/^Bearer realm="revdesk"/, "credentials: $name: challenge");
 }
 
+# The client's address is the one that nginx sees.
+my ($seen) = passed({ 'X-Forwarded-For' => '10.9.8.7' });
+is($seen->{headers}{'x-forwarded-for'}, '127.0.0.1', "a client's own X-Forwarded-For is not passed on");
+for my $case ([ 'near', 'alpha alpha1 alpha2' ], [ 'far', '401' ])
+{
+  my ($name, $expected) = @$case;
+  is(callers(ask('GET', $calls, { Authorization => 'Bearer ' . Desk::token($name), 'X-Forwarded-For' => '10.9.8.7' })), $expected,
+    "allowed networks: $name");
+}
+
 # Addresses.
 my $headers = { Authorization => 'Bearer ' . Desk::token('alpha_admin') };
 my %target = (
@@ -198,12 +214,14 @@ for my $case (
   $answer = ask('GET', $path, $with);
   like($answer->{headers}{'x-request-id'} // '', qr/^[0-9a-f]{32}$/, "request id with $status, made here");
 }
-for my $id ('a b', 'a"b', '<script>', 'a\\b', 'x' x 129, 'a;b', 'a,b')
+for my $id ('a b', 'a"b', '<script>', 'a\\b', 'x' x 129, 'a;b', 'a,b', $alpha1, uc $alpha1, "x:$alpha1")
 {
   my ($got, $answer) = passed({ 'X-Request-Id' => $id });
   like($answer->{headers}{'x-request-id'}, qr/^[0-9a-f]{32}$/, 'a request id that is not harmless is replaced');
   is($got->{headers}{'x-request-id'}, $answer->{headers}{'x-request-id'}, 'and so it arrives');
 }
+# Into the log that is looked at below.
+ask('GET', $calls, { 'X-Request-Id' => $alpha1 });
 
 # What nginx takes out.
 for my $case (
@@ -221,6 +239,18 @@ my ($got, $answer) = passed({ Origin => 'https://evil.example', Cookie => 'a=b' 
 is_deeply([ @{ $got->{headers} }{qw(origin cookie)} ], [ undef, undef ], 'no Origin and no Cookie arrive');
 ok(!grep({ /^access-control/ } keys %{ $answer->{headers} }), 'CORS is off');
 is($answer->{headers}{'x-request-id'} =~ /^[0-9a-f]{32}$/ ? 1 : 0, 1, "the backend's own request id does not come on top");
+
+# Node.js closes idle connections after 5 seconds: nginx is to be the first, so
+# that no request goes to one that is being closed.
+sub connections
+{
+  my ($body) = HttpClient::raw($mirror_port, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") =~ /(\{.*\})/;
+  return $json->decode($body)->{connections} - 1;
+}
+passed({});
+cmp_ok(connections(), '>', 0, 'a connection is kept for the next request');
+sleep 4.7;
+is(connections(), 0, 'but less than 5 seconds');
 
 # The server behind it is gone.
 HttpClient::stop_server($mirror);

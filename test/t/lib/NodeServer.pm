@@ -47,7 +47,7 @@ sub install
   return $folder;
 }
 
-# start(PostgreSQL server): the port, and the id of the process.
+# start(PostgreSQL server): the port, the id of the process, and its log.
 sub start
 {
   my $node = shift;
@@ -56,8 +56,9 @@ sub start
   my $port = PostgreSQL::Test::Cluster::get_free_port();
   local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port, PGDATABASE => 'postgres', PORT => $port, JWT_SECRET => $secret);
   delete $ENV{PGUSER};
-  my $pid = HttpClient::start_server($port, $program, "$folder/server.js");
-  return ($port, $pid);
+  my $log = "$folder/server.log";
+  my $pid = HttpClient::start_server($port, 'sh', '-c', 'exec "$0" "$1" >"$2" 2>&1', $program, "$folder/server.js", $log);
+  return ($port, $pid, $log);
 }
 
 1;
