@@ -99,7 +99,8 @@ rda_statement_conceal(void)
 
 /*
  * A text without the keys in it: the same one if it has none, else a palloc'd
- * copy.  The text of a message is not looked at again for each statement in it.
+ * copy.  The text of a message is not looked at again for each statement in it;
+ * but it is copied, since a portal may outlive the message.
  */
 const char *
 rda_statement_masked(const char *text)
@@ -107,7 +108,7 @@ rda_statement_masked(const char *text)
 	char	   *copy;
 
 	if (seen_as == RDA_CONCEALED && text == sent_text)
-		return seen_text;
+		return pstrdup(seen_text);
 	if (text == NULL || !rda_mask_is_due(text))
 		return text;
 	copy = pstrdup(text);
