@@ -17,10 +17,20 @@
 
 #include "context.h"
 #include "key_lookup.h"
+#include "rehearse.h"
 #include "tenancy.h"
 
 PG_FUNCTION_INFO_V1(revdesk_impersonate);
 PG_FUNCTION_INFO_V1(revdesk_run_as);
+
+/* Does a superuser's rehearsal make or look at rows of all tenants right now? */
+static bool past_policies = false;
+
+bool
+rda_rehearsal_is_past_policies(void)
+{
+	return past_policies;
+}
 
 static void
 require_rehearsal(void)
@@ -106,7 +116,16 @@ revdesk_run_as(PG_FUNCTION_ARGS)
 						   SECURITY_RESTRICTED_OPERATION |
 						   (PG_GETARG_BOOL(2) ? SECURITY_NOFORCE_RLS : 0));
 	SPI_connect();
-	result = SPI_execute(text_to_cstring(PG_GETARG_TEXT_PP(1)), false, 0);
+	PG_TRY();
+	{
+		past_policies = PG_GETARG_BOOL(2);
+		result = SPI_execute(text_to_cstring(PG_GETARG_TEXT_PP(1)), false, 0);
+	}
+	PG_FINALLY();
+	{
+		past_policies = false;
+	}
+	PG_END_TRY();
 	if (result < 0)
 		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
 	values[0] = Int64GetDatum((int64) SPI_processed);

@@ -85,6 +85,12 @@ rda_guc_role_has_sessions(const char *role)
 }
 
 bool
+rda_guc_environment_is_accepted(RdaEnvironment environment)
+{
+	return true;
+}
+
+bool
 rda_guc_path_is_public(const char *path)
 {
 	return strcmp(path, "/public") == 0;
