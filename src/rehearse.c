@@ -81,6 +81,30 @@ revdesk_impersonate(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+static void
+execute(const char *statement)
+{
+	int			result = SPI_execute(statement, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
+}
+
+static void
+execute_past_policies(const char *statement)
+{
+	past_policies = true;
+	PG_TRY();
+	{
+		execute(statement);
+	}
+	PG_FINALLY();
+	{
+		past_policies = false;
+	}
+	PG_END_TRY();
+}
+
 /*
  * SQL: revdesk.run_as(role oid, statement text, past_policies boolean,
  * OUT rows bigint, OUT value text).
@@ -104,7 +128,6 @@ revdesk_run_as(PG_FUNCTION_ARGS)
 	char	   *value = NULL;
 	Oid			save_role;
 	int			save_context;
-	int			result;
 
 	require_rehearsal();
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -116,18 +139,10 @@ revdesk_run_as(PG_FUNCTION_ARGS)
 						   SECURITY_RESTRICTED_OPERATION |
 						   (PG_GETARG_BOOL(2) ? SECURITY_NOFORCE_RLS : 0));
 	SPI_connect();
-	PG_TRY();
-	{
-		past_policies = PG_GETARG_BOOL(2);
-		result = SPI_execute(text_to_cstring(PG_GETARG_TEXT_PP(1)), false, 0);
-	}
-	PG_FINALLY();
-	{
-		past_policies = false;
-	}
-	PG_END_TRY();
-	if (result < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
+	if (PG_GETARG_BOOL(2))
+		execute_past_policies(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	else
+		execute(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	values[0] = Int64GetDatum((int64) SPI_processed);
 	if (SPI_tuptable != NULL && SPI_tuptable->numvals > 0)
 		value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
