@@ -127,6 +127,7 @@ subtest 'C03, C04: the worker terminated, and killed' => sub {
 subtest 'C05: cancelled and terminated at any moment' => sub {
 	my $loop = "DO \$\$ BEGIN PERFORM revdesk_authenticate('" . token('a0') . "'), revdesk_deauthenticate() FROM generate_series(1, 2000); "
 	  . "EXCEPTION WHEN query_canceled THEN NULL; END \$\$;\n";
+	my $endless = "DO \$\$ BEGIN LOOP PERFORM revdesk_authenticate('" . token('a0') . "'), revdesk_deauthenticate(); END LOOP; END \$\$;\n";
 	my $storm = join '', map { 'SET statement_timeout = ' . (1 + $_ % 5) . ";\n$loop" } 1 .. 200;
 	my @sessions = map { Fixture::Session->new($crashing, 'postgres') } 1 .. 4;
 	$_->start($storm) for @sessions;
@@ -134,7 +135,7 @@ subtest 'C05: cancelled and terminated at any moment' => sub {
 	{
 		my $victim = Fixture::Session->new($crashing, 'postgres');
 		my $pid = $victim->query('SELECT pg_backend_pid()');
-		$victim->send("SET statement_timeout = 0;\n" . $loop x 100);
+		$victim->send("SET statement_timeout = 0;\n$endless");
 		wait_until($crashing, 'postgres', "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $pid");
 		sql("SELECT pg_terminate_backend($pid, 10000)");
 		eval { IPC::Run::finish($victim->{run}) };
