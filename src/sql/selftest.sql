@@ -622,7 +622,12 @@ BEGIN ATOMIC
               AND NOT has_column_privilege(role, attrelid, attnum, 'INSERT')
               AND (attidentity <> ''
                    OR pg_get_expr(adbin, adrelid) ~ '\(' AND pg_get_expr(adbin, adrelid) !~ '^(now|gen_random_uuid|clock_timestamp)\(\)$')
-            HAVING count(*) > 0) END;
+            HAVING count(*) > 0)
+    -- The missing privilege would refuse what the policies may let pass.
+    ELSE (SELECT format('the role may not SELECT column %I, by which rows are told', min(name))
+          FROM unnest(ARRAY[(declared).tenant_column, (declared).owner_column]) AS name
+          WHERE NOT has_column_privilege(role, (declared).relation, name, 'SELECT')
+          HAVING count(*) > 0) END;
 END;
 COMMENT ON FUNCTION revdesk.cannot_attack(revdesk.protected_tables, oid, text) IS
   'Why a role cannot try a command on a table; null if it can.';

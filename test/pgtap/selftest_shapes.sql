@@ -2,7 +2,7 @@
 
 BEGIN;
 \ir setup/helpers.psql
-SELECT plan(47);
+SELECT plan(48);
 
 CREATE SCHEMA "Odd ""schema""" AUTHORIZATION test_owner;
 CREATE SCHEMA desk AUTHORIZATION test_owner;
@@ -86,6 +86,16 @@ SELECT is_empty($$SELECT * FROM test.not_ok('desk.generated') AS line WHERE line
 SELECT is((SELECT count(*) FROM pg_sequences WHERE schemaname = 'desk' AND last_value IS NOT NULL), 0::bigint, 'and no sequence moved');
 REVOKE SELECT ON desk.no_key FROM test_app;
 SELECT is((SELECT count(*) FROM test.not_ok('desk.no_key') AS line WHERE line LIKE '%reading # SKIP the role may not SELECT%'), 1::bigint, 'who may not read is not said to be kept from it');
+
+-- Nor is what fails for want of a privilege said to be refused by a policy.
+CREATE TABLE desk.blind (id integer, tenant_id uuid);
+SELECT FROM revdesk_protect('desk.blind');
+DROP POLICY revdesk_isolation ON desk.blind;
+CREATE POLICY wide ON desk.blind FOR DELETE USING (true);
+GRANT SELECT (id), UPDATE, DELETE ON desk.blind TO test_app;
+SELECT results_eq(
+  $$SELECT DISTINCT substring(line FROM '# SKIP (.*)') FROM revdesk_selftest('desk.blind') AS line WHERE line ~ '(updating|deleting) the rows'$$,
+  ARRAY['the role may not SELECT column tenant_id, by which rows are told'], 'who may not read the column of tenants is not said to be kept from writing');
 
 -- What a rollback might not take back is left alone, unless it is asked for.
 CREATE SEQUENCE test.fired;
