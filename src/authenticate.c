@@ -115,6 +115,22 @@ client_is_in(ArrayType *networks, const char *address)
 }
 
 /*
+ * Is the user enabled, and the tenant not suspended, that are present?
+ *
+ * tenant: filled in if there is one.
+ */
+static RdaDenial
+check_holder(const RdaId *user_id, const RdaId *tenant_id, RdaTenant *tenant)
+{
+	if (user_id->present && !rda_user_is_enabled(&user_id->value))
+		return RDA_DENIED_USER;
+	if (tenant_id->present &&
+		(!rda_tenant_find(&tenant_id->value, tenant) || tenant->suspended))
+		return RDA_DENIED_TENANT;
+	return RDA_DENIALS;
+}
+
+/*
  * Make the context that a key stands for.  Returns why it is denied, or
  * RDA_DENIALS if it is not.
  *
@@ -124,6 +140,8 @@ static RdaDenial
 check_key(const RdaKey *key, const char *address, RdaTenant *tenant,
 		  RdaContext *context)
 {
+	RdaDenial	denial;
+
 	memset(context, 0, sizeof(RdaContext));
 	context->scope = key->scope;
 	context->access = key->access;
@@ -141,14 +159,10 @@ check_key(const RdaKey *key, const char *address, RdaTenant *tenant,
 	if (key->allowed_networks != NULL &&
 		!client_is_in(key->allowed_networks, address))
 		return RDA_DENIED_NETWORK;
-	if (key->user_id.present && !rda_user_is_enabled(&key->user_id.value))
-		return RDA_DENIED_USER;
-	if (!key->tenant_id.present)
-		return RDA_DENIALS;
-	if (!rda_tenant_find(&key->tenant_id.value, tenant) || tenant->suspended)
-		return RDA_DENIED_TENANT;
-	context->umbrella_id = (RdaId) {true, tenant->umbrella_id};
-	return RDA_DENIALS;
+	denial = check_holder(&key->user_id, &key->tenant_id, tenant);
+	if (denial == RDA_DENIALS && key->tenant_id.present)
+		context->umbrella_id = (RdaId) {true, tenant->umbrella_id};
+	return denial;
 }
 
 /*
@@ -408,12 +422,7 @@ revdesk_context_holds(PG_FUNCTION_ARGS)
 	if (context == NULL)
 		PG_RETURN_BOOL(false);
 	if (context->key_id.present &&
-		(!rda_key_find_by_id(&context->key_id.value, &key) ||
-		 key.revoked || rda_key_has_expired(&key)))
+		(!rda_key_find_by_id(&context->key_id.value, &key) || !rda_key_is_live(&key)))
 		PG_RETURN_BOOL(false);
-	if (context->user_id.present && !rda_user_is_enabled(&context->user_id.value))
-		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(!context->tenant_id.present ||
-				   (rda_tenant_find(&context->tenant_id.value, &tenant) &&
-					!tenant.suspended));
+	PG_RETURN_BOOL(check_holder(&context->user_id, &context->tenant_id, &tenant) == RDA_DENIALS);
 }

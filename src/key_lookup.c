@@ -145,11 +145,10 @@ rda_key_has_expired(const RdaKey *key)
 }
 
 /*
- * Keys that are to be rejected are looked for in the index each time, as unknown
- * ones are, so that time does not tell them apart.
+ * Is the key neither revoked nor expired?
  */
-static bool
-is_live(const RdaKey *key)
+bool
+rda_key_is_live(const RdaKey *key)
 {
 	return !key->revoked && !rda_key_has_expired(key);
 }
@@ -160,6 +159,9 @@ is_live(const RdaKey *key)
  * Returns false, leaving *key as it was, if there is none.  allowed_networks
  * is palloc'd.  Sees what is committed now, whatever the transaction's
  * snapshot.
+ *
+ * Keys that are to be rejected are looked for in the index each time, as unknown
+ * ones are, so that time does not tell them apart.
  */
 bool
 rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
@@ -176,7 +178,7 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 	bool		found = false;
 
 	if (tag != 0 && hint->tag == tag && find_at(&hint->place, digest, key) &&
-		is_live(key))
+		rda_key_is_live(key))
 		return true;
 
 	SET_VARSIZE(&wanted, sizeof(wanted.data));
@@ -186,7 +188,7 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 				   PointerGetDatum(&wanted));
 	while (!found && (row = rda_scan_next(&scan)) != NULL)
 		found = take_row(row, digest, key);
-	if (found && is_live(key))
+	if (found && rda_key_is_live(key))
 		*hint = (Hint) {tag, scan.place};
 	rda_scan_end(&scan);
 	return found;

@@ -28,6 +28,7 @@ typedef struct RdaKey
 
 extern bool rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key);
 extern bool rda_key_has_expired(const RdaKey *key);
+extern bool rda_key_is_live(const RdaKey *key);
 extern bool rda_key_find_by_id(const pg_uuid_t *id, RdaKey *key);
 
 #endif							/* RDA_KEY_LOOKUP_H */

@@ -332,12 +332,14 @@ mask_wrapped(char *text)
 void
 rda_mask(char *text)
 {
+	const char *end = text + strlen(text);	/* masking does not move it */
+
 	if (!rda_mask_is_due(text))
 		return;
 	if (strstr(text, NODE_DUMP) != NULL)
 		mask_wrapped(text);
 	for (Size i = 0; i < lengthof(signs); i++)
-		mask_sign(text, text + strlen(text), &signs[i]);
+		mask_sign(text, end, &signs[i]);
 	mask_remainders(text);
 	mask_constants(text);
 }

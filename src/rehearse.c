@@ -113,9 +113,9 @@ execute_past_policies(const char *statement)
  * others: what it calls (policies, triggers, casts of somebody else's making)
  * cannot get back to the superuser by SET ROLE, which is why SET LOCAL ROLE
  * would not do; it leaves no prepared statement behind, and manages nothing by
- * the superuser's rights (see authority.c).  past_policies: row security does not hold the owner of a
- * table, even where it is forced.  Returns the number of rows, and the first
- * column of the first one.
+ * the superuser's rights (see authority.c).  past_policies: row security does
+ * not hold the owner of a table, even where it is forced.  Returns the number of
+ * rows, and the first column of the first one.
  *
  * An error leaves the role to the abort of the subtransaction, which resets it.
  */

@@ -344,7 +344,8 @@ depend_on_scope(const Call *call)
 
 /*
  * Replace a call, or return NULL to leave it: outside of a query and in any
- * doubt.  A CHECK constraint has no root; GetCachedExpression() makes one without a query.
+ * doubt.  A CHECK constraint has no root; GetCachedExpression() makes one
+ * without a query.
  */
 static Node *
 simplify(SupportRequestSimplify *req)

@@ -10,7 +10,7 @@ TO PUBLIC;
 GRANT EXECUTE ON FUNCTION revdesk.is_usage_worker() TO PUBLIC;
 
 -- Event triggers call them, for whoever makes partitions.
-GRANT EXECUTE ON FUNCTION revdesk.has_permit(oid), revdesk.registered_since(oid), revdesk.check_registered() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION revdesk.changed_tables(), revdesk.has_permit(oid), revdesk.registered_since(oid), revdesk.check_registered() TO PUBLIC;
 
 -- A restore that meets one name that is not there loses all rows: what was
 -- dropped, or is of one session, and what a restore makes after the rows.

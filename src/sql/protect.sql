@@ -448,6 +448,15 @@ LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_changes_tree';
 COMMENT ON FUNCTION revdesk.changes_tree(pg_ddl_command) IS
   'Did the command give a table a partition or an inheritance child, or take one away?';
 
+CREATE FUNCTION revdesk.changed_tables() RETURNS SETOF oid
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
+  WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command);
+END;
+COMMENT ON FUNCTION revdesk.changed_tables() IS
+  'The tables that the event trigger''s command made a partition or child, or that it gave one or took one from.';
+
 CREATE FUNCTION revdesk.has_permit(target oid) RETURNS boolean
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'revdesk_has_permit';
 COMMENT ON FUNCTION revdesk.has_permit(oid) IS
@@ -471,8 +480,7 @@ DECLARE
   missing boolean;
 BEGIN
   WITH RECURSIVE tree (relation) AS (
-    SELECT objid FROM pg_event_trigger_ddl_commands()
-    WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
+    SELECT revdesk.changed_tables()
     UNION
     SELECT inhparent FROM tree JOIN pg_inherits ON inhrelid = tree.relation
   )
@@ -518,10 +526,9 @@ BEGIN
     WHERE pg_class.relkind IN ('r', 'p')
       AND registered.relation NOT IN (SELECT revdesk.relation_tree(registered.root))
       AND EXISTS (
-        SELECT FROM pg_event_trigger_ddl_commands()
-        WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
-          AND (objid IN (SELECT revdesk.relation_tree(registered.root))
-               OR registered.relation IN (SELECT revdesk.relation_tree(objid))))
+        SELECT FROM revdesk.changed_tables() AS changed (objid)
+        WHERE objid IN (SELECT revdesk.relation_tree(registered.root))
+           OR registered.relation IN (SELECT revdesk.relation_tree(objid)))
   LOOP
     PERFORM revdesk.check_relation(detached.relation);
     UPDATE revdesk.protected_tables AS registered SET root = registered.relation
@@ -544,11 +551,8 @@ DECLARE
   found record;
 BEGIN
   FOR found IN
-    WITH RECURSIVE changed AS (
-      SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
-      WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)
-    ), ancestors (objid, ancestor) AS (
-      SELECT objid, objid FROM changed
+    WITH RECURSIVE ancestors (objid, ancestor) AS (
+      SELECT objid, objid FROM revdesk.changed_tables() AS changed (objid)
       UNION
       SELECT ancestors.objid, inhparent
       FROM ancestors JOIN pg_inherits ON inhrelid = ancestors.ancestor
@@ -562,8 +566,7 @@ BEGIN
   LOOP
     PERFORM revdesk.protect_relation(found.relation, found.declared, false);
   END LOOP;
-  IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands()
-             WHERE classid = 'pg_class'::regclass AND revdesk.changes_tree(command)) THEN
+  IF EXISTS (SELECT FROM revdesk.changed_tables()) THEN
     PERFORM revdesk.protect_detached();
     PERFORM revdesk.check_registered();
   END IF;

@@ -252,10 +252,12 @@ BEGIN ATOMIC
     SELECT 'pg_attrdef'::regclass, def.oid, format('generated column %I of %s', attname, adrelid::regclass)
     FROM pg_attrdef AS def JOIN members ON relation = adrelid
     JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum AND attgenerated <> ''
-  ), calls (what, function) AS (
-    SELECT rules.what, COALESCE(oprcode, refobjid)
+  ), needs (what, refclassid, refobjid) AS (
+    SELECT rules.what, depend.refclassid, depend.refobjid
     FROM rules JOIN pg_depend AS depend ON depend.classid = rules.classid AND depend.objid = rules.objid
-    LEFT JOIN pg_operator ON refclassid = 'pg_operator'::regclass AND pg_operator.oid = refobjid
+  ), calls (what, function) AS (
+    SELECT needs.what, COALESCE(oprcode, refobjid)
+    FROM needs LEFT JOIN pg_operator ON refclassid = 'pg_operator'::regclass AND pg_operator.oid = refobjid
     WHERE refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
   )
   SELECT format('trigger %I of %s calls %s', tgname, tgrelid::regclass, tgfoid::regprocedure)
@@ -271,11 +273,9 @@ BEGIN ATOMIC
   FROM calls JOIN pg_proc AS proc ON proc.oid = calls.function JOIN pg_roles ON pg_roles.oid = proc.proowner
   WHERE (proc.provolatile = 'v' OR NOT rolsuper) AND proc.oid NOT IN (SELECT objid FROM ours)
   UNION
-  SELECT format('%s reads %s, which may call anything', rules.what, class.oid::regclass)
-  FROM rules JOIN pg_depend AS depend ON depend.classid = rules.classid AND depend.objid = rules.objid
-    AND depend.refclassid = 'pg_class'::regclass
-  JOIN pg_class AS class ON class.oid = depend.refobjid JOIN pg_roles ON pg_roles.oid = class.relowner
-  WHERE NOT rolsuper AND class.oid NOT IN (SELECT relation FROM members)
+  SELECT format('%s reads %s, which may call anything', needs.what, class.oid::regclass)
+  FROM needs JOIN pg_class AS class ON class.oid = refobjid JOIN pg_roles ON pg_roles.oid = class.relowner
+  WHERE refclassid = 'pg_class'::regclass AND NOT rolsuper AND class.oid NOT IN (SELECT relation FROM members)
     AND (class.relkind = 'v' OR (class.relrowsecurity AND class.oid NOT IN (SELECT relation FROM revdesk.protected_tables)))
   UNION
   SELECT format('%s is a foreign table', relation) FROM members JOIN pg_class ON pg_class.oid = relation WHERE relkind = 'f';

@@ -65,6 +65,7 @@ COMMENT ON POLICY owners ON revdesk.protected_tables IS
   'The owner of a table sees and changes its row, whose root must be theirs, too; the owner of the root sees and deletes it.';
 -- replace revdesk.protect_relation
 -- replace @extschema@.revdesk_protect
+-- replace revdesk.changed_tables
 -- replace revdesk.protect_detached
 
 -- What the registry's reader cannot see is refused.
