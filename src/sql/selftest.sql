@@ -935,7 +935,9 @@ COMMENT ON FUNCTION revdesk.attack_children(revdesk.protected_tables, oid, jsonb
 
 -- Which role reads a table in the end: a view's owner does, unless the view is
 -- security_invoker.
-CREATE FUNCTION revdesk.views_on(target regclass, role oid, OUT view regclass, OUT kind "char", OUT reader oid) RETURNS SETOF record
+CREATE FUNCTION revdesk.views_on(
+  target regclass, role oid, OUT view regclass, OUT kind "char", OUT reader oid, OUT member regclass)
+RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   WITH RECURSIVE uses (used, by, kind, owner, invoker) AS (
@@ -946,20 +948,22 @@ BEGIN ATOMIC
       AND depend.refclassid = 'pg_class'::regclass AND depend.refobjid <> rule.ev_class
     JOIN pg_class AS class ON class.oid = rule.ev_class
     WHERE class.relkind IN ('v', 'm')
-  ), above (view, kind, reader) AS (
-    SELECT by, kind, CASE WHEN invoker AND kind = 'v' THEN NULL ELSE owner END
+  ), above (view, kind, reader, member) AS (
+    SELECT by, kind, CASE WHEN invoker AND kind = 'v' THEN NULL ELSE owner END, used
     FROM uses WHERE used IN (SELECT revdesk.relation_tree(target))
     UNION
     -- Above a view that reads as its owner it does not matter who asks.
     SELECT uses.by, CASE WHEN 'm' IN (uses.kind, above.kind) THEN 'm' ELSE 'v' END::"char",
-           COALESCE(above.reader, CASE WHEN uses.invoker AND uses.kind = 'v' THEN NULL ELSE uses.owner END)
+           COALESCE(above.reader, CASE WHEN uses.invoker AND uses.kind = 'v' THEN NULL ELSE uses.owner END),
+           above.member
     FROM above JOIN uses ON uses.used = above.view
   )
-  SELECT DISTINCT above.view::regclass, above.kind, COALESCE(above.reader, role)
-  FROM above WHERE has_any_column_privilege(role, above.view, 'SELECT');
+  SELECT DISTINCT above.view::regclass, above.kind, COALESCE(above.reader, role), above.member::regclass
+  FROM above
+  WHERE has_any_column_privilege(role, above.view, 'SELECT, INSERT, UPDATE') OR has_table_privilege(role, above.view, 'DELETE');
 END;
 COMMENT ON FUNCTION revdesk.views_on(regclass, oid) IS
-  'Views on a table, at any remove, that a role may read, and as whom each reads the table; kind m where a materialized one lies between.';
+  'Views on a table, at any remove, that a role may read or write, which of the table''s members each reads, and as whom; kind m where a materialized one lies between.';
 
 CREATE FUNCTION revdesk.attack_views(declared revdesk.protected_tables, role oid, cast_of jsonb, made jsonb) RETURNS SETOF jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -969,22 +973,22 @@ DECLARE
   tried record;
   problem text;
 BEGIN
-  FOR found IN SELECT * FROM revdesk.views_on(declared.relation, role) ORDER BY view::text, kind, reader LOOP
+  FOR found IN SELECT * FROM revdesk.views_on(declared.relation, role) ORDER BY view::text, kind, reader, member::text LOOP
     problem := NULL;
     IF found.kind = 'm' THEN
       problem := 'it holds what its owner saw when it was refreshed';
     ELSE
-      tried := revdesk.attempt(found.reader, NULL, format('SELECT row_security_active(%L::regclass)', declared.relation));
+      tried := revdesk.attempt(found.reader, NULL, format('SELECT row_security_active(%L::regclass)', found.member));
       IF tried.value IS DISTINCT FROM 't' THEN
-        problem := format('it reads the table as %s, whom row security does not hold; set security_invoker', found.reader::regrole);
+        problem := format('it reads %s as %s, whom row security does not hold; set security_invoker', found.member, found.reader::regrole);
       END IF;
     END IF;
-    RETURN NEXT revdesk.finding(problem IS NULL, format('view %s shows no more', found.view), problem);
+    RETURN NEXT revdesk.finding(problem IS NULL, format('view %s reaches no more', found.view), problem);
   END LOOP;
 END
 $$;
 COMMENT ON FUNCTION revdesk.attack_views(revdesk.protected_tables, oid, jsonb, jsonb) IS
-  'Lines of the self-test: views that a role may read.';
+  'Lines of the self-test: views that a role may read or write.';
 
 CREATE FUNCTION revdesk.check_owner(declared revdesk.protected_tables, cast_of jsonb, made jsonb) RETURNS SETOF jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
