@@ -10,7 +10,7 @@ OBJS = \
 	src/terms.o src/token.o src/secret.o src/mask.o src/statement.o \
 	src/rate_limit.o \
 	src/guc.o src/shmem.o src/relations.o src/json_pick.o src/record_file.o src/http.o \
-	src/context.o src/key_lookup.o src/tenancy.o src/brake.o src/usage_table.o src/usage.o src/replay_lag.o src/pool_guard.o src/context_age.o \
+	src/context.o src/key_hints.o src/key_lookup.o src/tenancy.o src/brake.o src/usage_table.o src/usage.o src/replay_lag.o src/pool_guard.o src/context_age.o \
 	src/errors.o src/authenticate.o src/accessors.o src/scope.o src/rehearse.o src/umbrella.o src/authority.o \
 	src/ddl_command.o src/settings.o src/predicate.o \
 	src/request.o src/error_rewrite.o src/read_only.o src/log_mask.o src/log_limit.o src/hooks.o \

@@ -41,13 +41,19 @@ chart() {
 }
 
 # head: what was measured on, with what settings.
+# Which pages the servers' shared memory is in.
+shared_pages() {
+	awk '/^HugePages_Total/ { used += $2 } /^HugePages_Free/ { used -= $2 } /^HugePages_Rsvd/ { used += $2 }
+		END { print used > 0 ? "huge pages" : "no huge pages" }' /proc/meminfo
+}
+
 print_head() {
 	printf '# revdesk_auth, measured\n\n'
 	printf -- '- %s\n' "revdesk_auth $(sed -n "s/^default_version = '\(.*\)'/\1/p" \
 		"$("$pg_config" --sharedir)/extension/revdesk_auth.control"), preloaded; $(postgres --version); $(pgbench --version)"
-	printf -- '- %s CPUs, %s; %s of memory; Linux %s; load %s at the start\n' "$(nproc)" \
+	printf -- '- %s CPUs, %s; %s of memory, %s; Linux %s; load %s at the start\n' "$(nproc)" \
 		"$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)" \
-		"$(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1048576 }' /proc/meminfo)" "$(uname -r)" "$load"
+		"$(awk '/^MemTotal/ { printf "%.0f GB", $2 / 1048576 }' /proc/meminfo)" "$(shared_pages)" "$(uname -r)" "$load"
 	printf -- '- Settings: %s\n' "$(ask -c "SELECT string_agg(name || ' = ' || current_setting(name), ', ' ORDER BY name)
 		FROM unnest('{shared_buffers,fsync,synchronous_commit,full_page_writes,wal_level,autovacuum,jit,max_parallel_workers_per_gather,random_page_cost,revdesk.max_tracked_keys}'::text[]) AS name")"
 	printf -- '- %s rounds, %s of slow ways, %s of clients; %s\n' "$rounds" "$slow_rounds" "$client_rounds" \

@@ -1,16 +1,15 @@
 /*
  * key_lookup.c
- *		Find a key, by the digest of its token or by its id: one index probe.
+ *		Find a key, by the digest of its token or by its id: one index probe at
+ *		most.
  *
  * The digests are unique by a constraint, and found by a hash index beside it,
  * which touches fewer pages than the constraint's own: with a million keys that
  * is a quarter of the whole authentication.
  *
- * Each backend remembers where keys that it found lately lie, and looks there
- * first.  That is a hint and no more: the row that is there now, if it has the
- * digest, is the key as it is now, since digests are unique; and else the index
- * is asked.  A busy key costs no probe, and backends do not meet on the pages of
- * the index.
+ * Where a key was found lately is looked at first (key_hints.c).  The row that
+ * is there now, if it has the digest, is the key as it is now, since digests are
+ * unique; and else the index is asked.
  */
 #include "postgres.h"
 
@@ -19,6 +18,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "key_hints.h"
 #include "key_lookup.h"
 #include "relations.h"
 
@@ -82,31 +82,6 @@ has_digest(TupleTableSlot *row, const uint8 digest[RDA_DIGEST_LEN])
 	return VARSIZE_ANY_EXHDR(stored) == RDA_DIGEST_LEN &&
 		rda_secret_equal((const uint8 *) VARDATA_ANY(stored), digest,
 						 RDA_DIGEST_LEN);
-}
-
-/* A part of the digest, to tell whose place it is, and the place. */
-typedef struct Hint
-{
-	uint32		tag;			/* 0 for none */
-	RdaPlace	place;
-} Hint;
-
-/* 128 kB, of which a backend has the pages that it has written to. */
-#define HINTS 8192
-
-static Hint hints[HINTS];
-
-/*
- * Where a digest's hint would be.
- */
-static Hint *
-hint_of(const uint8 digest[RDA_DIGEST_LEN], uint32 *tag)
-{
-	uint32		slot;
-
-	memcpy(&slot, digest, sizeof(slot));
-	memcpy(tag, digest + sizeof(slot), sizeof(*tag));
-	return &hints[slot % HINTS];
 }
 
 /*
@@ -173,13 +148,15 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 	}			wanted;
 	RdaScan		scan;
 	TupleTableSlot *row;
-	uint32		tag;
-	Hint	   *hint = hint_of(digest, &tag);
+	RdaPlace	place;
 	bool		found = false;
 
-	if (tag != 0 && hint->tag == tag && find_at(&hint->place, digest, key) &&
-		rda_key_is_live(key))
-		return true;
+	if (rda_key_hint_get(digest, &place))
+	{
+		if (find_at(&place, digest, key) && rda_key_is_live(key))
+			return true;
+		rda_key_hint_forget(digest);
+	}
 
 	SET_VARSIZE(&wanted, sizeof(wanted.data));
 	memcpy(VARDATA(&wanted), digest, RDA_DIGEST_LEN);
@@ -189,7 +166,7 @@ rda_key_find(const uint8 digest[RDA_DIGEST_LEN], RdaKey *key)
 	while (!found && (row = rda_scan_next(&scan)) != NULL)
 		found = take_row(row, digest, key);
 	if (found && rda_key_is_live(key))
-		*hint = (Hint) {tag, scan.place};
+		rda_key_hint_set(digest, &scan.place);
 	rda_scan_end(&scan);
 	return found;
 }

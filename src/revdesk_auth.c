@@ -16,6 +16,7 @@
 #include "context.h"
 #include "guc.h"
 #include "hooks.h"
+#include "key_hints.h"
 #include "log_limit.h"
 #include "relations.h"
 #include "scope_pruning.h"
@@ -40,6 +41,7 @@ _PG_init(void)
 		rda_shmem_init();
 		rda_brake_init();
 		rda_log_limit_init();
+		rda_key_hints_init();
 		rda_usage_table_init();
 		rda_usage_worker_init();
 		rda_write_count_init();

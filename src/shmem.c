@@ -14,7 +14,7 @@
 
 #include "shmem.h"
 
-#define MAX_PARTS 4
+#define MAX_PARTS 5
 
 static const RdaShmemPart *parts[MAX_PARTS];
 static int	part_count = 0;

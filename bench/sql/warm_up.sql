@@ -26,13 +26,15 @@ $$;
 CREATE FUNCTION bench.warm_up() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     key text;
+    keys integer;
 BEGIN
     PERFORM bench.touch('revdesk.api_keys', 'created_at', '{key_hash}');
     PERFORM bench.touch('bench.keys', 'tenant_id', '{key_hash}');
     PERFORM bench.touch('bench.rows', 'payload', '{id}');
-    -- As many as it takes to meet nearly all pages of whichever index finds a
-    -- key: not all kinds of index can be read as a whole.
-    FOR i IN 1..least(30000, (SELECT count(*) FROM bench.keys)) LOOP
+    -- Evenly spread, and as many as it takes to meet nearly all pages by which a
+    -- key is found and counted: not all kinds of memory can be read as a whole.
+    SELECT count(*) INTO keys FROM bench.keys;
+    FOR i IN 1..keys BY greatest(keys / 30000, 1) LOOP
         key := 'revdesk_' || md5('k' || i);
         IF i <= 1000 THEN
             PERFORM bench.authenticate(key);
