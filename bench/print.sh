@@ -44,7 +44,7 @@ chart() {
 # Which pages the servers' shared memory is in.
 shared_pages() {
 	awk '/^HugePages_Total/ { used += $2 } /^HugePages_Free/ { used -= $2 } /^HugePages_Rsvd/ { used += $2 }
-		END { print used > 0 ? "huge pages" : "no huge pages" }' /proc/meminfo
+		END { print (used > 0 ? "" : "no ") "huge pages" }' /proc/meminfo
 }
 
 print_head() {
