@@ -263,7 +263,7 @@ define_usage_settings(void)
 	DefineCustomIntVariable("revdesk.max_tracked_keys",
 							"How many keys are counted and limited at a time.",
 							"About 250 bytes of shared memory each.",
-							&rda_guc_max_tracked_keys, 20000, 100, 10000000,
+							&rda_guc_max_tracked_keys, 20000, 100, 100000000,
 							process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP,
 							0, NULL, NULL, NULL);
 }

@@ -87,8 +87,8 @@ rda_usage_take(const pg_uuid_t *id, const RdaLimits *limits,
 	return true;
 }
 
-bool
-rda_usage_has_counts(const RdaUsage *usage)
+static bool
+has_counts(const RdaUsage *usage)
 {
 	for (int i = 0; i < RDA_COUNTS; i++)
 	{
@@ -109,17 +109,24 @@ rda_usage_read(Oid database, int *count)
 	RdaUsage   *usages;
 	RdaUsageWalk walk;
 	RdaUsageEntry *entry;
+	int64		room;
 
 	*count = 0;
 	if (!rda_usage_table_exists())
 		return NULL;
-	usages = palloc_extended(rda_guc_max_tracked_keys * sizeof(RdaUsage), MCXT_ALLOC_HUGE);
+	/* Entries that come while this walks are left for the next time. */
+	room = rda_usage_table_entries();
+	usages = palloc_extended((room + 1) * sizeof(RdaUsage), MCXT_ALLOC_HUGE);
 	rda_usage_walk_begin(&walk, LW_SHARED);
 	while ((entry = rda_usage_walk_next(&walk)) != NULL)
 	{
 		if ((!OidIsValid(database) || entry->key.database == database) &&
-			*count < rda_guc_max_tracked_keys)
-			rda_usage_entry_read(entry, &usages[(*count)++]);
+			*count < room)
+		{
+			rda_usage_entry_read(entry, &usages[*count]);
+			if (has_counts(&usages[*count]))
+				(*count)++;
+		}
 	}
 	return usages;
 }
@@ -180,7 +187,7 @@ rda_usage_forget(Oid database)
 	{
 		rda_usage_entry_read(entry, &usage);
 		if (OidIsValid(database) ? usage.database == database :
-			!rda_usage_has_counts(&usage) && rda_bucket_is_idle(&entry->bucket))
+			!has_counts(&usage) && rda_bucket_is_idle(&entry->bucket))
 			rda_usage_entry_remove(entry);
 	}
 }

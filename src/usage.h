@@ -22,7 +22,6 @@ extern void rda_usage_add(const pg_uuid_t *id, int count);
 extern bool rda_usage_take(const pg_uuid_t *id, const RdaLimits *limits,
 						   RdaBudget *budget, bool *within);
 extern RdaUsage *rda_usage_read(Oid database, int *count);
-extern bool rda_usage_has_counts(const RdaUsage *usage);
 extern bool rda_usage_read_one(const pg_uuid_t *id, RdaUsage *usage);
 extern void rda_usage_end_flush(const RdaUsage *flushed, int count);
 extern void rda_usage_forget(Oid database);

@@ -86,10 +86,7 @@ pending_databases(void)
 	RdaUsage   *usages = rda_usage_read(InvalidOid, &count);
 
 	for (int i = 0; i < count; i++)
-	{
-		if (rda_usage_has_counts(&usages[i]))
-			databases = list_append_unique_oid(databases, usages[i].database);
-	}
+		databases = list_append_unique_oid(databases, usages[i].database);
 	pfree(usages);
 	return databases;
 }
@@ -246,22 +243,6 @@ rda_usage_launcher_main(Datum arg)
 }
 
 /*
- * Leave those that have something to write.  Returns how many.
- */
-static int
-keep_counted(RdaUsage *usages, int count)
-{
-	int			kept = 0;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (rda_usage_has_counts(&usages[i]))
-			usages[kept++] = usages[i];
-	}
-	return kept;
-}
-
-/*
  * Add the counts of up to BATCH keys to their rows of the current hour.
  */
 static void
@@ -313,7 +294,6 @@ flush_here(void)
 	MemoryContext old;
 
 	usages = rda_usage_read(MyDatabaseId, &count);
-	count = keep_counted(usages, count);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	plan = SPI_prepare("SELECT revdesk.add_usage($1, $2, $3, $4)", lengthof(types), types);

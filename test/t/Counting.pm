@@ -71,10 +71,12 @@ sub settle
 		"SELECT NOT EXISTS (SELECT FROM revdesk.usage_in_memory() AS m WHERE $all_counts > 0)");
 }
 
-# The launcher flushes when it reloads its configuration.
+# The launcher flushes when it reloads its configuration, once it has started:
+# some time after the server.
 sub flush_now
 {
 	my $node = shift;
+	wait_for_worker($node, 'count(*) > 0');
 	$node->reload;
 	return settle($node);
 }
