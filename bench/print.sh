@@ -40,13 +40,13 @@ chart() {
 	printf '![%s](charts/%s.svg)\n\n' "$1" "$1"
 }
 
-# head: what was measured on, with what settings.
 # Which pages the servers' shared memory is in.
 shared_pages() {
 	awk '/^HugePages_Total/ { used += $2 } /^HugePages_Free/ { used -= $2 } /^HugePages_Rsvd/ { used += $2 }
 		END { print (used > 0 ? "" : "no ") "huge pages" }' /proc/meminfo
 }
 
+# What was measured on, with what settings.
 print_head() {
 	printf '# revdesk_auth, measured\n\n'
 	printf -- '- %s\n' "revdesk_auth $(sed -n "s/^default_version = '\(.*\)'/\1/p" \
